@@ -1,0 +1,80 @@
+# What a person does with carlens; `make` alone lists it. Needs python3 (3.11 or later), make, and network once.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check
+PORT = $(or $(CARLENS_PORT),8000)
+IMAGE ?= carlens
+LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command "make lock" --group build
+
+.DEFAULT_GOAL = help
+.PHONY: help serve test test-long check format lock openapi bench build-image run-image run-image-gpu clean
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+serve: $(VENV)/.serve ## Install what is missing and serve on 127.0.0.1:8000 (CARLENS_HOST, CARLENS_PORT)
+	@exec $(BIN)/carlens serve
+
+test: $(VENV)/.dev ## Run all tests but the long ones
+	$(BIN)/python -m pytest -q -m "not long and not gpu"
+
+test-long: $(VENV)/.dev ## Run all tests
+	$(BIN)/python -m pytest -q -m "not gpu"
+
+check: $(VENV)/.dev ## Lint, formatting, types, import laws, lock files in step
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/contract/test_imports.py tests/contract/test_dependencies.py tests/contract/test_layout.py
+
+format: $(VENV)/.dev ## Format the code and mend what ruff can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: $(VENV)/.dev ## Compile the lock files anew from pyproject.toml (UPGRADE=1: newest versions)
+	$(LOCK) $(if $(UPGRADE),--upgrade) --extra gpu --output-file requirements.txt
+	$(LOCK) $(if $(UPGRADE),--upgrade) --all-extras --constraint requirements.txt --output-file requirements-dev.txt
+
+openapi: $(VENV)/.dev ## Write openapi/openapi.json from the code
+	$(BIN)/carlens openapi --output openapi/openapi.json
+
+bench: $(VENV)/.dev ## Measure a running server: latency and throughput by concurrency (URL=http://...)
+	$(BIN)/python tests/bench/load.py $(or $(URL),http://127.0.0.1:$(PORT))
+
+build-image: ## Build the images carlens:cpu and carlens:cuda
+	docker build --file docker/Dockerfile --target cpu --tag $(IMAGE):cpu .
+	docker build --file docker/Dockerfile --target cuda --tag $(IMAGE):cuda .
+
+run-image: ## Run the CPU image on 127.0.0.1:8000
+	docker run --rm --init --publish 127.0.0.1:$(PORT):8000 $(IMAGE):cpu
+
+run-image-gpu: ## Run the CUDA image on 127.0.0.1:8000
+	docker run --rm --init --gpus all --publish 127.0.0.1:$(PORT):8000 $(IMAGE):cuda
+
+clean: ## Remove the virtual environment and everything generated (runs/ stays)
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -not -path './runs/*' -prune -exec rm -rf {} +
+
+# The virtual environment, removed again where this Python can make only half of one.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "carlens needs Python 3.11 or later: make PYTHON=python3.11 ..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip --version >/dev/null \
+		|| { rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual environment with pip. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+
+# Stamps: a second start finds them newer than the lock files and installs nothing. What is for development holds all
+# that serving needs, so it sets both.
+$(VENV)/.serve: requirements.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what carlens serves with into $(VENV): once, several GB, some minutes."
+	$(PIP) install --requirement requirements.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what carlens is developed and tested with into $(VENV): once, several GB, some minutes."
+	$(PIP) install --requirement requirements-dev.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $(VENV)/.serve $@

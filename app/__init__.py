@@ -1,0 +1,1 @@
+"""The gateway: one HTTP service in front of pluggable predictors. Never imports torch."""

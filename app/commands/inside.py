@@ -1,0 +1,83 @@
+"""What several commands need: settings with readable errors, and the service run inside this process."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import httpx
+import typer
+from pydantic import ValidationError
+
+from app.batcher import Batcher
+from app.main import create_app
+from app.schemas import AnyPredictor
+from app.settings import Settings
+from models import registry
+
+
+def fail(message: str, code: int = 1) -> NoReturn:
+    """One line on stderr, then exit."""
+    typer.echo(f"carlens: {message}", err=True)
+    raise typer.Exit(code)
+
+
+def read_settings(**given: Any) -> Settings:
+    """Settings from the environment, and those `given` that are not None; a bad one is one line and exit 2."""
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        fail(f"the setting {name} (CARLENS_{name.upper()}) is wrong: {first['msg']}; it was {first['input']!r}", 2)
+
+
+def choose(settings: Settings, wanted: list[str] | None = None) -> dict[str, AnyPredictor]:
+    """The `wanted` predictors, else those of the settings; one that is unknown is exit 2, one that cannot be made
+    (its weights are missing, say) exit 1."""
+    try:
+        return registry.discover(settings.weights_dir, wanted or settings.predictors)
+    except registry.RegistryError as error:
+        fail(str(error), 2)
+    except Exception as error:  # whatever an outside package raises
+        fail(str(error) or type(error).__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """The service in this process: a client that speaks to it without a socket, and its batcher."""
+
+    client: httpx.AsyncClient
+    batcher: Batcher
+    names: list[str]
+
+    async def loaded(self) -> dict[str, str]:
+        """Returns once no predictor is loading any more: those that are not ready, each with the reason."""
+        while any(self.batcher.state(name) == "loading" for name in self.names):  # noqa: ASYNC110 - a thread loads
+            await asyncio.sleep(0.02)
+        failed = [name for name in self.names if self.batcher.state(name) != "ready"]
+        return {name: self.batcher.reason(name) or self.batcher.state(name) for name in failed}
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """What goes wrong is told as one line by the command; tracebacks are for a server's log."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+@asynccontextmanager
+async def running(settings: Settings, predictors: Mapping[str, AnyPredictor]) -> AsyncIterator[Inside]:
+    """The very service that `carlens serve` runs, without a server around it."""
+    application = create_app(settings, dict(predictors))
+    with quiet():
+        async with application.router.lifespan_context(application):
+            transport = httpx.ASGITransport(app=application, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://carlens", timeout=None) as client:
+                yield Inside(client, application.state.batcher, list(predictors))

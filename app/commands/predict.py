@@ -1,0 +1,226 @@
+"""`carlens predict`: photos answered here, without a server, by the same path as over HTTP."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from app.commands.inside import choose, fail, read_settings, running
+from app.commands.summary import summary
+from app.schemas import AnyPredictor
+from app.settings import Settings
+
+SUFFIXES = {
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".mpo",
+    ".png",
+    ".webp",
+    ".gif",
+    ".bmp",
+    ".tif",
+    ".tiff",
+    ".avif",
+    ".heic",
+    ".heif",
+}
+"""What is taken from a folder; a file that is named is always tried."""
+
+IN_FLIGHT = 8
+"""Photos asked about at once: enough to fill batches, few enough to hold in memory."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of one photo: the answer of `/v1/inspect` where there is one, and every failure as one line."""
+
+    photo: Path
+    answer: dict[str, Any] | None = None
+    failures: list[str] = field(default_factory=list)
+    saved: list[Path] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of every photo: of whom, with which options, and where drawings go."""
+
+    predictors: dict[str, AnyPredictor]
+    headers: dict[str, str]
+    min_score: float | None = None
+    drawings: dict[tuple[Path, str], Path] = field(default_factory=dict)
+
+    def options(self, names: Iterable[str]) -> dict[str, float]:
+        """The query parameters that at least one of these predictors knows."""
+        known = any("min_score" in self.predictors[name].specification.options.model_fields for name in names)
+        return {"min_score": self.min_score} if known and self.min_score is not None else {}
+
+
+def expand(given: Iterable[Path]) -> Iterator[Path]:
+    """The files, and for a folder the photos in it and below, in order of their names."""
+    for path in given:
+        if path.is_dir():
+            yield from sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+        else:
+            yield path
+
+
+def name_drawings(
+    photos: Iterable[Path], predictors: dict[str, AnyPredictor], folder: Path
+) -> dict[tuple[Path, str], Path]:
+    """A file for every photo and drawing predictor, `car.damage.jpg`; photos of the same name are numbered."""
+    names = [name for name, one in predictors.items() if one.specification.drawable]
+    if not names:
+        raise typer.BadParameter("none of these predictors draws anything", param_hint="--save-annotated")
+    taken: set[str] = set()
+    drawings = {}
+    for photo in photos:
+        stem, number = photo.stem, 1
+        while stem.lower() in taken:
+            number += 1
+            stem = f"{photo.stem}-{number}"
+        taken.add(stem.lower())
+        drawings |= {(photo, name): folder / f"{stem}.{name}.jpg" for name in names}
+    return drawings
+
+
+def problem_line(response: httpx.Response) -> str:
+    problem = response.json()
+    return f"{problem['detail']} ({problem['code']})"
+
+
+async def ask(client: httpx.AsyncClient, photo: Path, question: Question) -> Outcome:
+    """One photo through the service; whatever is wrong with it is in the outcome, never raised."""
+    outcome = Outcome(photo)
+    try:
+        data = await asyncio.to_thread(photo.read_bytes)
+    except OSError as error:
+        outcome.failures.append(f"cannot be read: {error.strerror}")
+        return outcome
+    tasks = list(question.predictors)
+    query = {"tasks": ",".join(tasks), **question.options(tasks)}
+    response = await client.post("/v1/inspect", params=query, content=data, headers=question.headers)
+    if response.is_error:
+        outcome.failures.append(problem_line(response))
+        return outcome
+    outcome.answer = response.json()
+    problems = outcome.answer["problems"] if outcome.answer else {}
+    outcome.failures += [f"{name}: {problem['detail']} ({problem['code']})" for name, problem in problems.items()]
+    for name in (name for name in tasks if (photo, name) in question.drawings and name not in problems):
+        drawing = await client.post(
+            f"/v1/{name}/annotated", params=question.options([name]), content=data, headers=question.headers
+        )
+        if drawing.is_error:
+            outcome.failures.append(f"{name}, drawing: {problem_line(drawing)}")
+            continue
+        target = question.drawings[photo, name]
+        await asyncio.to_thread(target.write_bytes, drawing.content)
+        outcome.saved.append(target)
+    return outcome
+
+
+async def ask_all(settings: Settings, photos: list[Path], question: Question) -> AsyncIterator[Outcome]:
+    """The outcomes in the order of the photos, as they come; the predictors are loaded first."""
+    gate = asyncio.Semaphore(IN_FLIGHT)
+
+    async def one(client: httpx.AsyncClient, photo: Path) -> Outcome:
+        async with gate:
+            return await ask(client, photo, question)
+
+    async with running(settings, question.predictors) as inside:
+        if failed := await inside.loaded():
+            fail("; ".join(failed.values()))
+        asked = [asyncio.create_task(one(inside.client, photo)) for photo in photos]
+        try:
+            for answer in asked:
+                yield await answer
+        finally:
+            for answer in asked:
+                answer.cancel()
+
+
+def as_json_line(outcome: Outcome) -> str:
+    """One line for `jq` and the like: the file, its failures, drawings, and the answer's own keys."""
+    line = {
+        "file": str(outcome.photo),
+        "failures": outcome.failures,
+        "annotated": [str(path) for path in outcome.saved],
+        **(outcome.answer or {}),
+    }
+    return json.dumps(line, ensure_ascii=False)
+
+
+def as_table(outcomes: list[Outcome], names: Iterable[str]) -> Table:
+    """A row for every photo that was answered, a column for every predictor."""
+    columns = list(names)
+    table = Table("Photo", *columns, show_lines=True)
+    for outcome in outcomes:
+        results = outcome.answer["results"] if outcome.answer else {}
+        if results:
+            table.add_row(str(outcome.photo), *(summary(results.get(name)) for name in columns))
+    return table
+
+
+async def report(settings: Settings, photos: list[Path], question: Question, as_json: bool) -> list[Outcome]:
+    """Ask, with a progress bar on stderr; JSON lines go out as the answers come."""
+    outcomes = []
+    errors = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
+        bar = progress.add_task("loading", total=len(photos))
+        async for outcome in ask_all(settings, photos, question):
+            progress.update(bar, advance=1, description="photos")
+            outcomes.append(outcome)
+            if as_json:
+                typer.echo(as_json_line(outcome))
+            for failure in outcome.failures:
+                typer.echo(f"{outcome.photo}: {failure}", err=True)
+    return outcomes
+
+
+def predict(
+    photos: Annotated[
+        list[Path], typer.Argument(exists=True, metavar="PHOTO...", help="Photos, or folders of photos.")
+    ],
+    task: Annotated[
+        list[str] | None,
+        typer.Option("--task", "-t", help="Ask this predictor only; may be given again. Default: all."),
+    ] = None,
+    save_annotated: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, metavar="DIR", help="Save the photos with the answers drawn on them."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line instead of a table.")] = False,
+    min_score: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Show detections from this score up. Default: a value per class.")
+    ] = None,
+) -> None:
+    """Answer questions about photos here, without a server.
+
+    Exit code 0 where every photo was answered, 1 where some were not (a line on stderr says why), 2 on wrong usage.
+    """
+    settings = read_settings()
+    predictors = choose(settings, task)
+    files = list(dict.fromkeys(expand(photos)))
+    if not files:
+        raise typer.BadParameter("there is no photo in these folders", param_hint="PHOTO")
+    drawings = name_drawings(files, predictors, save_annotated) if save_annotated else {}
+    headers = {"content-type": "application/octet-stream", "x-deadline-ms": str(settings.max_deadline_ms)}
+    question = Question(predictors, headers, min_score, drawings)
+    if min_score is not None and not question.options(predictors):
+        raise typer.BadParameter("none of these predictors has a score to choose", param_hint="--min-score")
+    if save_annotated:
+        save_annotated.mkdir(parents=True, exist_ok=True)
+    outcomes = asyncio.run(report(settings, files, question, as_json))
+    if not as_json and any(outcome.answer for outcome in outcomes):
+        Console().print(as_table(outcomes, predictors))
+    if any(outcome.failures for outcome in outcomes):
+        raise typer.Exit(1)

@@ -1,0 +1,104 @@
+"""What every photo call does around the path: deadline, admission, the body, and giving up when the client does."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+
+from app import intake
+from app.errors import ClientGone, DeadlineExceeded, Problem
+from app.metrics import Metrics
+from app.pipeline import Ask, Call, Pipeline
+from app.settings import Settings
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request let in. `refused` are the tasks that cannot be asked now; `started` is on the pipeline's clock."""
+
+    call: Call
+    asks: list[Ask]
+    refused: dict[str, Problem]
+    data: bytes
+    receive_ms: float
+    started: float
+
+
+class Door:
+    """Lets requests in and waits with them, never longer than their deadline."""
+
+    def __init__(self, settings: Settings, pipeline: Pipeline, metrics: Metrics) -> None:
+        self.pipeline = pipeline
+        self._settings = settings
+        self._metrics = metrics
+        self._running: set[asyncio.Task[Any]] = set()
+
+    async def enter(self, request: Request, asks: Sequence[Ask]) -> Visit:
+        """The photo's bytes, once somebody can answer. Raises the first task's `Problem` where nobody can."""
+        started = self.pipeline.clock()
+        seconds = intake.deadline(request, self._settings)
+        call = Call(request.scope["state"]["request_id"], started + seconds)
+        refused = self.pipeline.admit(asks, call)
+        admitted = [ask for ask in asks if ask.name not in refused]
+        if not admitted:
+            raise refused[asks[0].name]
+        try:
+            async with asyncio.timeout(seconds):
+                upload = await intake.receive(request, self._settings)
+        except TimeoutError as error:
+            raise _late(seconds) from error
+        self._metrics.stage("receive", upload.receive_ms / 1000)
+        return Visit(call, admitted, refused, upload.data, round(upload.receive_ms, 2), started)
+
+    async def wait(self, request: Request, visit: Visit, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`. Raises `DeadlineExceeded`, or `ClientGone` when the connection closes first.
+
+        At the deadline the answer goes out at once; the work that is given up lives on until its thread is through,
+        because until then its pixels are in use.
+        """
+        doing = asyncio.create_task(work)
+        leaving = asyncio.create_task(_leaves(request))
+        self._running.add(doing)
+        doing.add_done_callback(self._running.discard)
+        left = visit.call.deadline - self.pipeline.clock()
+        try:
+            await asyncio.wait({doing, leaving}, timeout=max(left, 0.0), return_when=asyncio.FIRST_COMPLETED)
+            if doing.done():
+                return doing.result()
+            if leaving.done():
+                raise ClientGone
+            raise _late(visit.call.deadline - visit.started)
+        finally:
+            for task in (doing, leaving):
+                task.cancel()
+                task.add_done_callback(_look_away)
+
+    def total_ms(self, visit: Visit) -> float:
+        return round((self.pipeline.clock() - visit.started) * 1000, 2)
+
+    async def close(self) -> None:
+        """Waits for work that was given up but still holds a thread."""
+        if self._running:
+            await asyncio.wait(self._running)
+
+
+async def _leaves(request: Request) -> None:
+    """Ends when the client closes the connection; the body has been read before."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _look_away(task: "asyncio.Task[Any]") -> None:
+    """Takes note of given-up work's exception, which asyncio would otherwise report as never retrieved."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _late(seconds: float) -> DeadlineExceeded:
+    return DeadlineExceeded(
+        f"No answer within {seconds * 1000:.0f} ms. Allow more time with the header X-Deadline-Ms, or try again later."
+    )

@@ -1,0 +1,182 @@
+"""Takes the photo's bytes out of a request, in one of three forms, under limits that hold while the body arrives."""
+
+import asyncio
+import io
+import time
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+
+from app.errors import EmptyImage, InvalidOption, MalformedRequest, MissingImage, UnsupportedMediaType, shown
+from app.forms import FIELD, FORM_OVERHEAD, PhotoForm, photo_from_json, too_large
+from app.settings import Settings
+
+MIN_DEADLINE_MS = 50
+ACCEPTED = (
+    f"Send the photo as multipart/form-data (field `{FIELD}`: curl -F {FIELD}=@car.jpg), as the raw body with an "
+    'image/* or application/octet-stream Content-Type, or as application/json {"image": "<base64>"}.'
+)
+OFF_LOOP_BYTES = 64 * 1024
+"""A JSON body over this is taken apart in a thread: base64 of 8 MiB holds the loop for some 30 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A photo as it came: its bytes, the milliseconds it took to arrive and to unpack, and when that began
+    (`time.monotonic`, seconds)."""
+
+    data: bytes
+    receive_ms: float
+    started: float
+
+
+async def receive(request: Request, settings: Settings) -> Upload:
+    """The request's photo, never empty and never over `settings.max_body_bytes`.
+
+    Raises `MissingImage`, `EmptyImage`, `MalformedRequest`, `UnsupportedMediaType` or `BodyTooLarge`, each as soon as
+    it is known, often before the body was read: uvicorn then sends the answer and throws the rest of the body away,
+    so that a client still sending reads its answer instead of a reset connection. Starlette's `ClientDisconnect`
+    where the client leaves.
+    """
+    started = time.monotonic()
+    limit = settings.max_body_bytes
+    _refuse_encoding(request)
+    declared = _content_length(request)
+    kind = _media_type(request)
+    if kind == "" and not declared and "transfer-encoding" not in request.headers:
+        raise MissingImage(f"The request has no body. {ACCEPTED}")
+    if kind == "multipart/form-data":
+        data = await _read_form(request, settings, declared)
+    elif kind == "application/json":
+        # Base64 takes 4/3 of the photo; the rest is for line breaks and for characters written as \\u002B or \\/.
+        raw = await _read(request, settings, declared, limit * 3 // 2 + 4096)
+        large = len(raw) > OFF_LOOP_BYTES
+        data = await asyncio.to_thread(photo_from_json, raw, limit) if large else photo_from_json(raw, limit)
+    elif kind.startswith("image/") or kind == "application/octet-stream":
+        data = await _read(request, settings, declared, limit)
+    else:
+        raise _unsupported(kind)
+    return Upload(data, (time.monotonic() - started) * 1000, started)
+
+
+def deadline(request: Request, settings: Settings) -> float:
+    """Seconds that the caller will wait, from `X-Deadline-Ms`. Raises `InvalidOption`."""
+    sent = request.headers.get("x-deadline-ms")
+    if sent is None:
+        return settings.default_deadline_ms / 1000
+    text = sent.strip()
+    # The length is looked at first: int() of many digits is slow, and of over 4300 an error.
+    if text.isascii() and text.isdigit() and len(text) <= 12:
+        milliseconds = int(text)
+        if MIN_DEADLINE_MS <= milliseconds <= settings.max_deadline_ms:
+            return milliseconds / 1000
+    raise InvalidOption(
+        f"The header X-Deadline-Ms was given {shown(sent)}. Allowed is a whole number of milliseconds from "
+        f"{MIN_DEADLINE_MS} to {settings.max_deadline_ms}."
+    )
+
+
+def request_body_openapi() -> dict[str, Any]:
+    """The `requestBody` of every call that takes a photo, in the words of OpenAPI 3.1."""
+    photo = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
+    text = {
+        "type": "string",
+        "minLength": 4,
+        "description": "The photo's bytes as base64 (standard or URL-safe), or as a `data:` URL with base64.",
+        "examples": ["data:image/jpeg;base64,/9j/4AAQSkZJRgABAQ…"],
+    }
+    form = {"type": "object", "required": [FIELD], "properties": {FIELD: photo}, "additionalProperties": False}
+    body = {"type": "object", "required": ["image"], "properties": {"image": text}, "additionalProperties": False}
+    return {
+        "required": True,
+        "description": "One photo, in any of these forms: JPEG, PNG, WebP, GIF, BMP, TIFF (first frame), AVIF or HEIC. "
+        "The content decides the format, not the declared type.",
+        "content": {
+            "multipart/form-data": {"schema": form},
+            "image/*": {"schema": photo},
+            "application/octet-stream": {"schema": photo},
+            "application/json": {"schema": body},
+        },
+    }
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _unsupported(kind: str) -> UnsupportedMediaType:
+    given = f"The Content-Type {shown(kind)} is not accepted." if kind else "The body has no Content-Type."
+    if kind == "application/x-www-form-urlencoded":
+        given += " curl -d sends that one; instead of it: --data-binary @car.jpg -H 'Content-Type: image/jpeg'."
+    return UnsupportedMediaType(f"{given} {ACCEPTED}")
+
+
+def _refuse_encoding(request: Request) -> None:
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("", "identity"):
+        raise UnsupportedMediaType(
+            f"The Content-Encoding {shown(encoding)} is not accepted. Send the photo as it is: its formats are "
+            "compressed already."
+        )
+
+
+def _content_length(request: Request) -> int | None:
+    """Bytes that the client says it sends; None where it does not say."""
+    sent = request.headers.get("content-length")
+    if sent is None:
+        return None
+    if not (sent.isascii() and sent.isdigit() and len(sent) <= 18):
+        raise MalformedRequest(f"The Content-Length {shown(sent)} is not a number of bytes.")
+    return int(sent)
+
+
+async def _read(request: Request, settings: Settings, declared: int | None, raw_limit: int) -> bytes:
+    """The whole body, at most `raw_limit` bytes."""
+    # One buffer that grows: a list of a million little chunks would take many times their bytes, and getvalue()
+    # hands the buffer out without a copy.
+    buffer = io.BytesIO()
+    await _pour(request, settings, declared, raw_limit, buffer.write)
+    data = buffer.getvalue()
+    if not data:
+        raise EmptyImage("The body is empty. Check the path of the photo that was sent.")
+    return data
+
+
+async def _read_form(request: Request, settings: Settings, declared: int | None) -> bytes:
+    form = PhotoForm(request.headers["content-type"], settings.max_body_bytes)
+    received = await _pour(request, settings, declared, settings.max_body_bytes + FORM_OVERHEAD, form.feed)
+    if not received:
+        raise EmptyImage(f"The body is empty. Send the photo as the form field `{FIELD}`: curl -F {FIELD}=@car.jpg")
+    return form.close()
+
+
+async def _pour(
+    request: Request, settings: Settings, declared: int | None, raw_limit: int, take: Callable[[bytes], object]
+) -> int:
+    """Hands the body's chunks to `take` as they come; how many bytes they were, at most `raw_limit`."""
+    if declared is not None and declared > raw_limit:
+        raise too_large(settings.max_body_bytes)
+    now, patience_s = asyncio.get_running_loop().time, settings.body_timeout_s
+    begun = now()
+    received = 0
+    try:
+        async with asyncio.timeout(patience_s) as patience, aclosing(request.stream()) as stream:
+            async for chunk in stream:
+                received += len(chunk)
+                if received > raw_limit:
+                    raise too_large(settings.max_body_bytes)
+                take(chunk)
+                if now() - begun > patience_s / 100:  # a timer for each of a million chunks would outweigh them
+                    begun = now()
+                    patience.reschedule(begun + patience_s)
+    except TimeoutError as error:
+        # There is no status of its own for this among our problems (408 asks clients to repeat what will stall
+        # again); closing is what frees the connection, since nothing else ends a body that never does.
+        raise MalformedRequest(
+            f"The body stalled: no byte for {patience_s:g} s. Send all that its Content-Length announces.",
+            headers={"Connection": "close"},
+        ) from error
+    return received

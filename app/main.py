@@ -1,0 +1,127 @@
+"""Puts the gateway together: settings, predictors, batcher, pipeline, routes. The one place that knows them all."""
+
+import json
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from importlib import metadata
+
+from fastapi import FastAPI
+
+from app import errors
+from app.batcher import Batcher
+from app.door import Door
+from app.metrics import Metrics
+from app.middleware import RequestContext
+from app.pipeline import Pipeline
+from app.routes import annotated, docs, health, inspect, models, predict
+from app.routes import metrics as metrics_route
+from app.schemas import AnyPredictor
+from app.settings import Settings
+
+NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+RESERVED = {"inspect", "models"}
+"""Addresses under /v1 that are not predictors'."""
+
+DESCRIPTION = """
+Answers questions about photos of cars: where the car is damaged, which make and model it is, its colour and type, and
+from which side it is seen.
+
+**Send a photo** as a form (`curl -F file=@car.jpg http://127.0.0.1:8000/v1/damage`), as the raw body with an `image/*`
+content type, or as JSON, `{"image": "<base64>"}`. JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF and HEIC are read; the content
+decides, not the declared type.
+
+**Options** are query parameters, the same for all three forms. Every coordinate, in options and answers, is in the
+photo's pixels after its EXIF orientation was applied: `image.width` by `image.height` in the answer.
+
+**Errors** are `application/problem+json` (RFC 9457) with a `code` for programs, a `detail` that says what to do, and
+the `request_id` that finds the request in the service's log. 503 carries `Retry-After`.
+"""
+
+TAGS = [
+    {"name": "predictions", "description": "A photo in, a typed answer out."},
+    {"name": "pictures", "description": "A photo in, the same photo out with the answer drawn on it."},
+    {"name": "models", "description": "What is served: version, labels, figures, licence."},
+    {"name": "operation", "description": "Health and figures, for whoever runs the service."},
+]
+
+
+def create_app(settings: Settings | None = None, predictors: Mapping[str, AnyPredictor] | None = None) -> FastAPI:
+    """The gateway as an ASGI app. Without `predictors`, those installed; `settings.predictors` chooses among them.
+
+    Raises `ValueError` where a wanted predictor is not there or cannot be served beside the others.
+    """
+    settings = settings or Settings()
+    if predictors is None:
+        from models.registry import discover
+
+        predictors = discover()
+    served = wanted(predictors, settings.predictors)
+    metrics = Metrics()
+    batcher = Batcher(device_name(settings), queue_limit=settings.queue_limit, observer=metrics)
+    for name, one in served.items():
+        batcher.add(name, one.load, one.run, one.specification.inputs, one.specification.batch_sizes)
+    pipeline = Pipeline(settings, served, batcher, metrics)
+    door = Door(settings, pipeline, metrics)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await batcher.start()
+        try:
+            yield
+        finally:
+            await batcher.stop(settings.grace_s)
+            await door.close()
+            pipeline.close()
+
+    app = FastAPI(
+        title="carlens",
+        version=metadata.version("carlens"),
+        summary="Answers questions about photos of cars",
+        description=DESCRIPTION.strip(),
+        license_info={"name": "Apache-2.0 (code; GET /v1/models tells the terms of the weights)"},
+        openapi_tags=TAGS,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.batcher = batcher
+    for router in (
+        predict.router(settings, served.values(), door),
+        annotated.router(settings, served.values(), door),
+        inspect.router(settings, served, door),
+        models.router(served, batcher),
+        health.router(served, batcher),
+        metrics_route.router(metrics),
+    ):
+        app.include_router(router)
+    docs.install(app)
+    errors.install(app)
+    app.add_middleware(RequestContext, metrics=metrics)
+    return app
+
+
+def wanted(found: Mapping[str, AnyPredictor], names: list[str] | None) -> dict[str, AnyPredictor]:
+    """The predictors to serve, by name in the order wanted. Raises `ValueError` naming what is wrong."""
+    for name in found if names is None else names:
+        if name not in found:
+            raise ValueError(f"no predictor is called {name!r}; installed are: {', '.join(sorted(found)) or 'none'}")
+        if not NAME.fullmatch(name) or name in RESERVED:
+            raise ValueError(f"{name!r} cannot be a predictor's name: /v1/{name} is taken, or not a plain address")
+        if found[name].specification.name != name:
+            raise ValueError(f"the predictor {name!r} calls itself {found[name].specification.name!r}")
+    return {name: found[name] for name in (found if names is None else dict.fromkeys(names))}
+
+
+def device_name(settings: Settings) -> str:
+    """The device to load on; `auto` is settled where the backends are known."""
+    try:
+        from models.backends import resolve_device
+    except ImportError:
+        return "cpu" if settings.device == "auto" else settings.device
+    return resolve_device(settings.device)
+
+
+def openapi_document(settings: Settings | None = None) -> str:
+    """The OpenAPI document of the installed predictors, as it is committed."""
+    return json.dumps(create_app(settings).openapi(), indent=2, ensure_ascii=False) + "\n"

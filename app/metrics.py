@@ -1,0 +1,110 @@
+"""What an operator watches, as Prometheus text: requests, the stages a photo goes through, and what was refused."""
+
+from typing import Final, Literal, get_args
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.exposition import generate_latest
+
+Reason = Literal["full", "deadline", "disconnect", "bad_input", "backend", "stopping"]
+Stage = Literal["receive", "decode", "prepare", "queue", "device", "finish"]
+
+SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+SIZES: Final = (1, 2, 4, 8, 16, 32, 64)
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+STAGES: Final[dict[Stage, str]] = {
+    "receive": "Seconds from the start of a request to the last byte of its photo.",
+    "decode": "Seconds to turn a photo's bytes into pixels, without the wait for a free decoder.",
+    "prepare": "Seconds to turn pixels into a predictor's arrays.",
+    "queue": "Seconds an item waited for its device.",
+    "device": "Seconds one batch took on its device.",
+    "finish": "Seconds to turn a predictor's arrays into its answer.",
+}
+
+
+class Metrics:
+    """The figures of one gateway, in a registry of its own, so that two gateways in a process do not mix.
+
+    Serves the batcher as its observer. Labels are bounded: route templates, known methods, predictors' names and the
+    reasons of `Reason`; nothing that a caller writes becomes one. All times are seconds. Safe to call from any thread.
+    """
+
+    content_type: Final = CONTENT_TYPE_LATEST
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._requests = Counter(
+            "carlens_http_requests",
+            "Requests by route, method and status; 499 where the client left before the answer.",
+            ("route", "method", "status"),
+            registry=self.registry,
+        )
+        self._in_flight = Gauge("carlens_http_in_flight", "Requests being worked on.", registry=self.registry)
+        self._latency = self._histogram("http_request", "Seconds from a request to the end of its answer.", "route")
+        self._stages = {
+            stage: self._histogram(stage, text, *(() if stage in ("receive", "decode") else ("predictor",)))
+            for stage, text in STAGES.items()
+        }
+        self._batch_size = Histogram(
+            "carlens_batch_size",
+            "Items in one batch, without its padding.",
+            ("predictor",),
+            buckets=SIZES,
+            registry=self.registry,
+        )
+        self._padding = Counter(
+            "carlens_padding", "Rows computed only to fill a batch.", ("predictor",), registry=self.registry
+        )
+        self._depth = Gauge(
+            "carlens_queue_depth", "Items waiting for the device.", ("predictor",), registry=self.registry
+        )
+        self._rejected = Counter(
+            "carlens_rejected",
+            "Items refused or dropped, by the reason why.",
+            ("predictor", "reason"),
+            registry=self.registry,
+        )
+
+    def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
+        return Histogram(f"carlens_{name}_seconds", text, labels, buckets=SECONDS, registry=self.registry)
+
+    def request_started(self) -> None:
+        self._in_flight.inc()
+
+    def request_finished(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Once for every `request_started`, however the request ended."""
+        self._in_flight.dec()
+        self._requests.labels(route, method if method in METHODS else "other", str(status)).inc()
+        self._latency.labels(route).observe(seconds)
+
+    def stage(self, stage: Stage, seconds: float, predictor: str | None = None) -> None:
+        """One pass through a stage. `receive` and `decode` belong to the photo, the others need a predictor."""
+        histogram = self._stages[stage]
+        if stage in ("receive", "decode"):
+            histogram.observe(seconds)
+        elif predictor is None:
+            raise ValueError(f"stage {stage} needs a predictor")
+        else:
+            histogram.labels(predictor).observe(seconds)
+
+    def rejected(self, predictor: str, reason: Reason) -> None:
+        self._rejected.labels(predictor, reason).inc()
+
+    def batch(self, name: str, size: int, padded: int, seconds: float) -> None:
+        """The batcher's observer: one batch of `size` items was run as `padded` rows."""
+        self.stage("device", seconds, name)
+        self._batch_size.labels(name).observe(size)
+        self._padding.labels(name).inc(max(0, padded - size))
+
+    def dropped(self, name: str, reason: str) -> None:
+        """The batcher's observer: an item was refused or dropped. A reason it does not know counts as `backend`."""
+        self._rejected.labels(name, reason if reason in get_args(Reason) else "backend").inc()
+
+    def depth(self, name: str, n: int) -> None:
+        """The batcher's observer: `n` items wait for the device."""
+        self._depth.labels(name).set(n)
+
+    def text(self) -> bytes:
+        """Everything in Prometheus's text format, of `content_type`."""
+        return generate_latest(self.registry)

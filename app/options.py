@@ -1,0 +1,106 @@
+"""Query parameters to a predictor's typed options; what is unknown, repeated or not finite is refused by name."""
+
+import math
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Annotated, Any, TypeVar, get_origin
+
+from fastapi import Depends, Query, Request
+from pydantic import Field, TypeAdapter, create_model
+from pydantic.fields import FieldInfo
+from starlette.datastructures import QueryParams
+
+from app.errors import InvalidOption
+from app.schemas import AnyPredictor
+from models.predictor import Options
+
+Chosen = TypeVar("Chosen", bound=Options)
+
+LISTS = (list, set, frozenset, tuple)
+NOTES = {"default", "description", "title", "examples"}
+"""What two predictors may say differently of an option they share."""
+
+
+def parameters(model: type[Options]) -> dict[str, FieldInfo]:
+    """The query parameters an options model is made of, by the name the caller uses."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def check_names(query: QueryParams, known: Mapping[str, FieldInfo]) -> None:
+    """Refuses what is not known, and what is given twice. Raises `InvalidOption`."""
+    names = ", ".join(known) or "none"
+    for name in query:
+        if name not in known:
+            raise InvalidOption(f"There is no option `{name[:60]}` here. The options are: {names}.")
+        if len(query.getlist(name)) > 1 and get_origin(known[name].annotation) not in LISTS:
+            raise InvalidOption(f"The option `{name}` is given more than once. Give it once.")
+
+
+def check_finite(options: Options) -> None:
+    for name in type(options).model_fields:
+        value = getattr(options, name)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InvalidOption(f"The option `{name}` needs a finite number.")
+
+
+def from_query(model: type[Chosen]) -> Callable[..., Awaitable[Chosen]]:
+    """A FastAPI dependency that reads `model` from the query; its fields become the documented parameters."""
+    known = parameters(model)
+
+    async def names(request: Request) -> None:
+        check_names(request.query_params, known)
+
+    async def read(given: Chosen, _: None = Depends(names)) -> Chosen:
+        check_finite(given)
+        return given
+
+    async def nothing(request: Request) -> Chosen:
+        check_names(request.query_params, known)
+        return model()
+
+    read.__annotations__["given"] = Annotated[model, Query()]
+    return read if known else nothing
+
+
+def inspect_options(predictors: Iterable[AnyPredictor]) -> type[Options]:
+    """`tasks` and the union of all predictors' options. Raises `ValueError` where two use one name differently."""
+    predictors = list(predictors)
+    names = [predictor.specification.name for predictor in predictors]
+    tasks = Field(
+        default=None,
+        max_length=2000,
+        description=f"Which predictors to ask, separated by commas; without it all: {', '.join(names)}.",
+        examples=[",".join(names[:2])],
+    )
+    fields: dict[str, Any] = {"tasks": (str | None, tasks)}
+    owners: dict[str, str] = {"tasks": "inspect"}
+    for predictor in predictors:
+        name = predictor.specification.name
+        for option, field in parameters(predictor.specification.options).items():
+            if option in owners and (option == "tasks" or _meaning(fields[option][1]) != _meaning(field)):
+                raise ValueError(f"{owners[option]} and {name} both have an option `{option}`, of different types")
+            owners.setdefault(option, name)
+            fields.setdefault(option, (field.annotation, field))
+    return create_model("InspectOptions", __base__=Options, **fields)
+
+
+def _meaning(field: FieldInfo) -> dict[str, Any]:
+    schema = TypeAdapter(Annotated[field.annotation, field]).json_schema()
+    return {key: value for key, value in schema.items() if key not in NOTES}
+
+
+def share(options: Options, model: type[Options]) -> Options:
+    """The part of inspect's options that one predictor has; what the caller did not give keeps its own default."""
+    known = parameters(model)
+    return model.model_validate({name: getattr(options, name) for name in options.model_fields_set if name in known})
+
+
+def chosen(tasks: str | None, names: Iterable[str]) -> list[str]:
+    """The tasks asked for, in that order, each once; all where none is named. Raises `InvalidOption`."""
+    served = list(names)
+    if tasks is None:
+        return served
+    wanted = list(dict.fromkeys(task.strip() for task in tasks.split(",")))
+    for task in wanted:
+        if task not in served:
+            raise InvalidOption(f"`tasks` names `{task[:60]}`, which is not served. There are: {', '.join(served)}.")
+    return wanted

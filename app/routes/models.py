@@ -1,0 +1,61 @@
+"""`GET /v1/models` and `GET /v1/models/NAME`: what is served, with which weights, under which terms."""
+
+from collections.abc import Mapping
+
+from fastapi import APIRouter
+
+from app import errors, schemas
+from app.batcher import Batcher
+from app.schemas import AnyPredictor
+
+EXAMPLE = {
+    "name": "attributes",
+    "summary": "Colour, type and orientation of a vehicle",
+    "version": "1.0.0",
+    "architecture": "resnet18",
+    "labels": {"color": ["red", "green"], "type": ["sedan"], "orientation": ["front"]},
+    "input": {"width": 128, "height": 128},
+    "figures": {"color": 0.94, "type": 0.93, "orientation": 0.95},
+    "licence": {
+        "weights": "research and non-commercial use only",
+        "why": "trained on sets that allow no more",
+    },
+    "weights": "sha256:9f2c41d07be6",
+    "backend": "torch",
+    "device": "cpu",
+    "batch_sizes": [1, 2, 4, 8, 16],
+    "state": "ready",
+}
+
+
+def router(predictors: Mapping[str, AnyPredictor], batcher: Batcher) -> APIRouter:
+    routes = APIRouter(prefix="/v1/models", tags=["models"])
+
+    @routes.get(
+        "",
+        operation_id="list_models",
+        summary="What is served",
+        responses={200: {"content": {"application/json": {"example": {"models": [EXAMPLE]}}}}}
+        | errors.responses(errors.PredictionFailed),
+    )
+    async def list_models() -> schemas.ModelList:
+        """Every predictor with its version, labels, figures, licence, weights, and whether it is ready."""
+        return schemas.ModelList(
+            models=[schemas.model_card(predictor, batcher.state(name)) for name, predictor in predictors.items()]
+        )
+
+    @routes.get(
+        "/{name}",
+        operation_id="get_model",
+        summary="One model",
+        responses={200: {"content": {"application/json": {"example": EXAMPLE}}}}
+        | errors.responses(errors.UnknownModel, errors.PredictionFailed),
+    )
+    async def get_model(name: str) -> schemas.ModelCard:
+        """One predictor by its name, the last part of its route."""
+        if name not in predictors:
+            served = ", ".join(predictors) or "none"
+            raise errors.UnknownModel(f"No model is called {errors.shown(name)}. Served are: {served}.")
+        return schemas.model_card(predictors[name], batcher.state(name))
+
+    return routes

@@ -1,0 +1,183 @@
+"""The envelope around every answer, and the other bodies the API sends; typed per predictor, so clients are too."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, Field, create_model
+
+from app.errors import ProblemDetails
+from models.photo import Header
+from models.predictor import Card, Input, Licence, Predictor, Specification, State
+
+AnyPredictor = Predictor[Any, Any]
+"""A predictor whose options and answer types are known to itself alone."""
+
+EXAMPLE_ID = "5f3c2f9e8d0b4a53"
+
+A = TypeVar("A", bound=BaseModel)
+
+
+class Model(BaseModel):
+    """Which weights answered, on what."""
+
+    name: str = Field(description="The predictor's name, the last part of its route.")
+    version: str = Field(description="Version of the weights.")
+    architecture: str = Field(description="The network.")
+    weights: str = Field(description="The first 12 hexadecimal digits of the weights' SHA-256.")
+    backend: str = Field(description="The runtime that computes.")
+    device: str = Field(description="Where it computes: `cpu`, `cuda`, `cuda:1`.")
+
+
+class Image(BaseModel):
+    """The photo as it was understood. Every coordinate of the answer is in these pixels."""
+
+    width: int = Field(description="Pixels, after EXIF orientation.")
+    height: int = Field(description="Pixels, after EXIF orientation.")
+    format: str = Field(description="JPEG, PNG, WEBP, GIF, BMP, TIFF, AVIF or HEIC; the content decides.")
+    exif_orientation: int = Field(description="1 to 8 as the file says; it has been applied.")
+
+
+class TaskTimings(BaseModel):
+    """Where one predictor's time went, in milliseconds."""
+
+    prepare: float = Field(description="Pixels to the predictor's input.")
+    queue: float = Field(description="Waiting for the device.")
+    device: float = Field(description="Computing, with the batch it was part of.")
+    finish: float = Field(description="Output to the answer.")
+
+
+class Timings(BaseModel):
+    """Where the time went, in milliseconds."""
+
+    receive: float = Field(description="The request's body coming in.")
+    decode: float = Field(description="Bytes to pixels.")
+    prepare: float = Field(description="Pixels to the predictor's input.")
+    queue: float = Field(description="Waiting for the device.")
+    device: float = Field(description="Computing, with the batch it was part of.")
+    finish: float = Field(description="Output to the answer.")
+    total: float = Field(description="All of it, from the request's head to the answer.")
+
+
+class InspectTimings(BaseModel):
+    """Where the time went, in milliseconds; one decode feeds all tasks."""
+
+    receive: float = Field(description="The request's body coming in.")
+    decode: float = Field(description="Bytes to pixels, once for all tasks.")
+    total: float = Field(description="All of it, from the request's head to the answer.")
+    tasks: dict[str, TaskTimings] = Field(description="By task, those that answered.")
+
+
+class Envelope(BaseModel, Generic[A]):
+    """One predictor's answer, with what it was made from."""
+
+    request_id: str = Field(description="As in the header `X-Request-ID`.")
+    model: Model
+    image: Image
+    result: A
+    timings_ms: Timings
+
+
+class ModelCard(BaseModel):
+    """What is served under one name."""
+
+    name: str = Field(description="The predictor's name, the last part of its route.")
+    summary: str
+    version: str = Field(description="Version of the weights.")
+    architecture: str = Field(description="The network.")
+    labels: dict[str, list[str]] = Field(description="The labels it knows, by head; `label` where there is one head.")
+    input: Input
+    figures: dict[str, Any] = Field(description="Measured on the validation photos, with the stored weights.")
+    licence: Licence
+    weights: str = Field(description="The first 12 hexadecimal digits of the weights' SHA-256.")
+    backend: str = Field(description="The runtime that computes.")
+    device: str = Field(description="Where it computes: `cpu`, `cuda`, `cuda:1`.")
+    batch_sizes: list[int] = Field(description="The padded sizes the device sees, ascending.")
+    state: State = Field(description="`loading`, `ready`, `failed` or `unloaded`.")
+
+
+class ModelList(BaseModel):
+    """Everything that is served."""
+
+    models: list[ModelCard]
+
+
+class Live(BaseModel):
+    """The process runs."""
+
+    live: bool
+
+
+class Ready(BaseModel):
+    """Whether every wanted predictor is loaded and warmed."""
+
+    ready: bool
+    predictors: dict[str, State] = Field(description="State of each wanted predictor.")
+
+
+def pascal(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_") if part)
+
+
+def envelope_model(specification: Specification) -> type[BaseModel]:
+    """The envelope with this predictor's answer in it, under a name of its own: `DamageEnvelope`."""
+    base: Any = Envelope[specification.answer]  # type: ignore[name-defined]
+    doc = f"The answer of `{specification.name}`, with what it was made from."
+    return create_model(f"{pascal(specification.name)}Envelope", __base__=base, __doc__=doc)
+
+
+def inspect_model(specifications: Iterable[Specification]) -> type[BaseModel]:
+    """The envelope of several predictors' answers to one photo."""
+    fields: dict[str, Any] = {s.name: (s.answer | None, Field(default=None)) for s in specifications}
+    results = create_model("InspectResults", __doc__="Answer by task; null where the task has a problem.", **fields)
+    return create_model(
+        "InspectEnvelope",
+        __doc__="Several predictors' answers to one photo. A task that failed has its own problem.",
+        request_id=(str, Field(description="As in the header `X-Request-ID`.")),
+        models=(dict[str, Model], Field(description="By task, those that were asked.")),
+        image=(Image, ...),
+        results=(results, ...),
+        problems=(dict[str, ProblemDetails], Field(description="By task, those that failed.")),
+        timings_ms=(InspectTimings, ...),
+    )
+
+
+def model_info(name: str, card: Card) -> Model:
+    return Model(
+        name=name,
+        version=card.version,
+        architecture=card.architecture,
+        weights=card.weights,
+        backend=card.backend,
+        device=card.device,
+    )
+
+
+def image_info(header: Header) -> Image:
+    return Image(
+        width=header.width, height=header.height, format=header.format, exif_orientation=header.exif_orientation
+    )
+
+
+def model_card(predictor: AnyPredictor, state: State) -> ModelCard:
+    specification = predictor.specification
+    return ModelCard(
+        name=specification.name,
+        summary=specification.summary,
+        batch_sizes=list(specification.batch_sizes),
+        state=state,
+        **dict(predictor.card),
+    )
+
+
+def json_object(fields: Mapping[str, bytes]) -> bytes:
+    """An object from values that are JSON already: a large answer is encoded once, in a worker thread."""
+    return b"{" + b",".join(b'"%b":%b' % (name.encode(), value) for name, value in fields.items()) + b"}"
+
+
+def json_of(model: BaseModel) -> bytes:
+    return model.model_dump_json().encode()
+
+
+def server_timing(milliseconds: Mapping[str, float]) -> str:
+    """The value of a `Server-Timing` header."""
+    return ", ".join(f"{name};dur={value:g}" for name, value in milliseconds.items())

@@ -1,0 +1,67 @@
+"""PyTorch on CPU or CUDA."""
+
+import numpy as np
+import torch
+
+from models.manifest import Weights, WeightsError
+from models.networks import build
+from models.predictor import Arrays
+
+
+class TorchBackend:
+    """A network in evaluation mode, fp32, channels last."""
+
+    name = "torch"
+
+    def __init__(self) -> None:
+        self._network: torch.nn.Module | None = None
+        self._device = torch.device("cpu")
+
+    def load(self, weights: Weights, device: str) -> None:
+        manifest = weights.manifest
+        try:
+            network = build(manifest.architecture, manifest.labels, manifest.network)
+        except (ValueError, TypeError) as error:
+            raise WeightsError(f"{weights.path}: {error}") from error
+        state = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in weights.tensors().items()}
+        inner = network.network
+        assert isinstance(inner, torch.nn.Module)
+        try:
+            inner.load_state_dict(state)
+        except RuntimeError as error:
+            raise WeightsError(f"{weights.path}: does not fit {manifest.architecture}: {str(error).splitlines()[1].strip()}") from error
+        self._device = torch.device(device)
+        network.requires_grad_(False)
+        self._network = network.eval().to(device=self._device, memory_format=torch.channels_last)
+
+    def run(self, arrays: Arrays) -> Arrays:
+        if self._network is None:
+            raise RuntimeError("run before load")
+        with torch.inference_mode():
+            given = {name: torch.from_numpy(np.ascontiguousarray(value)).to(self._device) for name, value in arrays.items()}
+            try:
+                found = self._network(**given)
+            except torch.cuda.OutOfMemoryError as error:
+                torch.cuda.empty_cache()
+                raise MemoryError(str(error)) from error
+            return {name: value.cpu().numpy() for name, value in found.items()}
+
+
+def create() -> TorchBackend:
+    """A backend with nothing loaded."""
+    return TorchBackend()
+
+
+def resolve_device(requested: str) -> str:
+    """See `models.backends.resolve_device`."""
+    if requested == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if requested == "cpu":
+        return requested
+    kind, _, number = requested.partition(":")
+    count = torch.cuda.device_count()
+    if kind != "cuda" or (number and not number.isdigit()):
+        raise ValueError(f"unknown device {requested!r}: auto, cpu, cuda or cuda:N")
+    if int(number or 0) >= count:
+        raise ValueError(f"device {requested!r} is not there: {count} CUDA device(s) found; use auto or cpu")
+    return requested

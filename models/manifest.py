@@ -1,0 +1,168 @@
+"""Weights and their manifest: reading, verifying, and the int8 storage of large kernels."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from models.predictor import Card, Input, Licence
+
+SHIPPED = Path(__file__).parent / "weights"
+SCALE = ".int8_scale"
+
+
+class WeightsError(Exception):
+    """Weights that cannot be served; the text names the file and what was expected."""
+
+
+class LabelRow(BaseModel):
+    """What a label of a vehicle model means, null where it is not known."""
+
+    label: str
+    make: str | None = None
+    model: str | None = None
+    year: int | None = None
+
+
+class Training(BaseModel):
+    """How the weights came about."""
+
+    recipe: str
+    data: list[str]
+    start: str
+    epochs: float
+    steps: int
+    hours: float
+    machine: str
+    notes: str = ""
+
+
+class Manifest(BaseModel):
+    """`NAME.json` beside `NAME.safetensors`: all there is to know of one set of weights.
+
+    `thresholds` and `temperature` are per label or per head; `figures` were measured on `val` with these very
+    weights, after rounding, by `figures_command`; `sha256` is that of the safetensors file.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: Literal[1] = 1
+    name: str
+    kind: Literal["instances", "classifier", "heads"]
+    summary: str
+    version: str
+    architecture: str
+    network: dict[str, Any] = Field(default_factory=dict)
+    labels: dict[str, list[str]]
+    table: list[LabelRow] = Field(default_factory=list)
+    input: Input
+    interpolation: Literal["bilinear"] = "bilinear"
+    fit: Literal["stretch"] = "stretch"
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    thresholds: dict[str, float] = Field(default_factory=dict)
+    temperature: dict[str, float] = Field(default_factory=dict)
+    training: Training
+    figures: dict[str, Any]
+    figures_command: str
+    licence: Licence
+    sha256: str
+
+    def card(self, backend: str, device: str) -> Card:
+        """What `GET /v1/models` tells of these weights."""
+        return Card(
+            version=self.version,
+            architecture=self.architecture,
+            labels=self.labels,
+            input=self.input,
+            figures=self.figures,
+            licence=self.licence,
+            weights=f"sha256:{self.sha256[:12]}",
+            backend=backend,
+            device=device,
+        )
+
+
+class Weights:
+    """A manifest and the tensors beside it; the tensors are read and verified when asked for."""
+
+    def __init__(self, manifest: Manifest, path: Path) -> None:
+        self.manifest, self.path = manifest, path
+
+    def tensors(self) -> dict[str, NDArray[np.generic]]:
+        """The network's state, int8 kernels expanded to fp32. Raises `WeightsError` where the file is not the manifest's."""
+        try:
+            data = self.path.read_bytes()
+        except OSError as error:
+            raise WeightsError(f"{self.path}: cannot be read ({error.strerror}); the manifest beside it expects it") from error
+        found = hashlib.sha256(data).hexdigest()
+        if found != self.manifest.sha256:
+            raise WeightsError(f"{self.path}: sha256 is {found[:12]}…, the manifest expects {self.manifest.sha256[:12]}…")
+        try:
+            return expand(load(data))
+        except SafetensorError as error:
+            raise WeightsError(f"{self.path}: not a safetensors file ({error})") from error
+
+
+def find(name: str, weights_dir: Path | None = None) -> Weights:
+    """The weights of that name: `weights_dir` (the setting `CARLENS_WEIGHTS_DIR`) is searched before the shipped folder.
+
+    Raises `WeightsError` where there are none, or where the manifest is broken or another's.
+    """
+    folders = (weights_dir, SHIPPED) if weights_dir else (SHIPPED,)
+    for folder in folders:
+        path = folder / f"{name}.json"
+        if path.exists():
+            return _open(path, name)
+    raise WeightsError(f"no weights for {name!r}: expected {name}.json and {name}.safetensors in {' or '.join(map(str, folders))}")
+
+
+def _open(path: Path, name: str) -> Weights:
+    try:
+        manifest = Manifest.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise WeightsError(f"{path}: {where}: {first['msg']}") from error
+    if manifest.name != name:
+        raise WeightsError(f"{path}: the manifest is of {manifest.name!r}, expected {name!r}")
+    tensors = path.with_suffix(".safetensors")
+    if not tensors.exists():
+        raise WeightsError(f"{tensors}: missing; the manifest beside it expects it")
+    return Weights(manifest, tensors)
+
+
+def shrink(state: Mapping[str, NDArray[np.generic]], smallest: int = 4096) -> dict[str, NDArray[np.generic]]:
+    """State to store: kernels (two axes or more, `smallest` values or more) as int8 with one symmetric scale per output
+    channel beside them; other floats as they are."""
+    stored: dict[str, NDArray[np.generic]] = {}
+    for name, value in state.items():
+        if value.ndim < 2 or value.size < smallest or value.dtype.kind != "f":
+            stored[name] = np.ascontiguousarray(value)
+            continue
+        peak = np.abs(value.reshape(len(value), -1)).max(axis=1)
+        scale = np.where(peak > 0, peak / 127, 1).astype(np.float32)
+        grid = value / scale.reshape(-1, *[1] * (value.ndim - 1))
+        stored[name] = np.rint(grid).clip(-127, 127).astype(np.int8)
+        stored[name + SCALE] = scale
+    return stored
+
+
+def expand(stored: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
+    """What `shrink` stored, as fp32 where it is floating point."""
+    state: dict[str, NDArray[np.generic]] = {}
+    for name, value in stored.items():
+        if name.endswith(SCALE):
+            continue
+        scale = stored.get(name + SCALE)
+        if scale is not None:
+            state[name] = value.astype(np.float32) * scale.reshape(-1, *[1] * (value.ndim - 1))
+        else:
+            state[name] = value.astype(np.float32) if value.dtype.kind == "f" else value
+    return state

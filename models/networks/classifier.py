@@ -1,0 +1,41 @@
+"""One label of many: a torchvision ResNet (He et al. 2015, arXiv:1512.03385) with a new last layer."""
+
+from typing import cast
+
+from torch import Tensor, nn
+from torchvision.models import get_model
+from torchvision.models.resnet import ResNet
+
+from models.networks.pixels import IMAGENET_MEAN, IMAGENET_STD, Normalise
+
+STAGES = ("layer1", "layer2", "layer3", "layer4")
+
+
+class Classifier(nn.Module):
+    """uint8 `image` (batch, height, width, 3) to `{"label": logits (batch, classes)}`.
+
+    `state` is that of `network`, under torchvision's key names.
+    """
+
+    def __init__(self, architecture: str, classes: int) -> None:
+        super().__init__()
+        self.normalise = Normalise(IMAGENET_MEAN, IMAGENET_STD)
+        self.network = cast(ResNet, get_model(architecture, weights=None, num_classes=classes))
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        return {"label": self.network(self.normalise(image))}
+
+    def features(self, image: Tensor, stages: int = 3) -> Tensor:
+        """Activations after the first `stages` of the four stages: (batch, channels, height, width)."""
+        net = self.network
+        x = net.maxpool(net.relu(net.bn1(net.conv1(self.normalise(image)))))
+        for stage in STAGES[:stages]:
+            x = getattr(net, stage)(x)
+        return cast(Tensor, x)
+
+    def classify(self, features: Tensor, stages: int = 3) -> Tensor:
+        """Logits (batch, classes) from what `features` gave for the same `stages`."""
+        net = self.network
+        for stage in STAGES[stages:]:
+            features = getattr(net, stage)(features)
+        return cast(Tensor, net.fc(net.avgpool(features).flatten(1)))

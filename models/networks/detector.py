@@ -1,0 +1,134 @@
+"""Instances with boxes and masks: torchvision's R-CNN family over an exchangeable backbone with FPN.
+
+Faster R-CNN (Ren et al. 2015, arXiv:1506.01497), Mask R-CNN (He et al. 2017, arXiv:1703.06870), FPN (Lin et al.
+2016, arXiv:1612.03144). The input is already scaled to a square; there is no resizing inside, and every output has
+a fixed shape.
+"""
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import get_model
+from torchvision.models.detection import FasterRCNN, MaskRCNN
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.backbone_utils import BackboneWithFPN
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
+from torchvision.ops import FrozenBatchNorm2d, MultiScaleRoIAlign
+from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
+
+from models.networks.pixels import IMAGENET_MEAN, IMAGENET_STD, Normalise
+
+MASK_SIDE = 28
+Targets = list[dict[str, Tensor]]
+
+# Where each backbone's strides 8, 16 and 32 come out, and how wide they are. The stride-4 level costs half of a
+# training step on a CPU and is left out.
+_RESNETS = {"resnet18": (128, 256, 512), "resnet34": (128, 256, 512), "resnet50": (512, 1024, 2048), "resnet101": (512, 1024, 2048)}
+_LEVELS: dict[str, tuple[dict[str, str], tuple[int, ...]]] = {
+    **{name: ({"layer2": "0", "layer3": "1", "layer4": "2"}, widths) for name, widths in _RESNETS.items()},
+    "mobilenet_v2": ({"6": "0", "13": "1", "17": "2"}, (32, 96, 320)),
+}
+
+
+class FixedSize(nn.Module):
+    """Stands where torchvision rescales: photos come in the network's size, masks stay small squares."""
+
+    def forward(self, images: Tensor, targets: Targets | None = None) -> tuple[ImageList, Targets | None]:
+        size = (int(images.shape[-2]), int(images.shape[-1]))
+        return ImageList(images, [size] * len(images)), targets
+
+    def postprocess(self, result: Targets, *_: Any) -> Targets:
+        return result
+
+
+def backbone_with_fpn(backbone: str, channels: int) -> BackboneWithFPN:
+    """The trunk with frozen BatchNorm (batches are too small to estimate it) and FPN levels of strides 8, 16, 32, 64."""
+    if backbone not in _LEVELS:
+        raise ValueError(f"unknown backbone {backbone!r}: one of {', '.join(sorted(_LEVELS))}")
+    layers, widths = _LEVELS[backbone]
+    trunk = get_model(backbone, weights=None, norm_layer=FrozenBatchNorm2d)
+    body = trunk.features if backbone == "mobilenet_v2" else trunk
+    return BackboneWithFPN(cast(nn.Module, body), layers, list(widths), channels, extra_blocks=LastLevelMaxPool())
+
+
+def rcnn(kind: str, backbone: str, classes: int, channels: int, hidden: int, anchors: list[list[int]], **limits: Any) -> nn.Module:
+    """The torchvision detector. `classes` without the background; `anchors`: sizes in pixels per level, one list a level."""
+    trunk = backbone_with_fpn(backbone, channels)
+    ratios = ((0.4, 1.0, 2.5),) * len(anchors)
+    levels = ["0", "1", "2"]
+    common: dict[str, Any] = {
+        "rpn_anchor_generator": AnchorGenerator(tuple(tuple(sizes) for sizes in anchors), ratios),
+        "box_roi_pool": MultiScaleRoIAlign(levels, output_size=7, sampling_ratio=2),
+        "box_head": TwoMLPHead(channels * 49, hidden),
+        "box_predictor": FastRCNNPredictor(hidden, classes + 1),
+        **limits,
+    }
+    if kind == "faster":
+        return FasterRCNN(trunk, **common)
+    return MaskRCNN(
+        trunk,
+        mask_roi_pool=MultiScaleRoIAlign(levels, output_size=MASK_SIDE // 2, sampling_ratio=2),
+        mask_head=MaskRCNNHeads(channels, (channels, channels), 1),
+        mask_predictor=MaskRCNNPredictor(channels, channels, classes + 1),
+        **common,
+    )
+
+
+class Detector(nn.Module):
+    """uint8 `image` (batch, side, side, 3) to fixed-shape detections, best first, `detections` rows a photo:
+
+    `boxes` (batch, rows, 4) as x1, y1, x2, y2 in input pixels, `scores` (batch, rows), `labels` (batch, rows) int64
+    from 0, `masks` (batch, rows, 28, 28) probabilities within the box. Unused rows have score 0.
+    """
+
+    def __init__(
+        self,
+        architecture: str,
+        classes: int,
+        channels: int = 128,
+        hidden: int = 512,
+        anchors: list[list[int]] | None = None,
+        detections: int = 100,
+        min_score: float = 0.03,
+    ) -> None:
+        super().__init__()
+        kind, _, rest = architecture.partition("_rcnn_")
+        self.detections = detections
+        self.normalise = Normalise(IMAGENET_MEAN, IMAGENET_STD)
+        self.network = rcnn(
+            kind,
+            rest.removesuffix("_fpn"),
+            classes,
+            channels,
+            hidden,
+            anchors or [[24, 40], [56, 88], [128, 184], [256, 352]],
+            box_detections_per_img=detections,
+            box_score_thresh=min_score,
+            box_nms_thresh=0.5,
+            box_batch_size_per_image=128,
+            rpn_pre_nms_top_n_train=1000,
+            rpn_post_nms_top_n_train=400,
+            rpn_pre_nms_top_n_test=500,
+            rpn_post_nms_top_n_test=250,
+        )
+        self.network.transform = FixedSize()
+
+    def losses(self, image: Tensor, targets: Targets) -> dict[str, Tensor]:
+        """Training losses by name. `targets` per photo: `boxes` (n, 4), `labels` (n,) from 1, `masks` (n, side, side)."""
+        return cast(dict[str, Tensor], self.network(self.normalise(image), targets))
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        found: Targets = self.network(self.normalise(image))
+        batch, rows = len(found), self.detections
+        boxes = image.new_zeros((batch, rows, 4), dtype=torch.float32)
+        scores, masks = boxes.new_zeros((batch, rows)), boxes.new_zeros((batch, rows, MASK_SIDE, MASK_SIDE))
+        labels = torch.zeros((batch, rows), dtype=torch.int64, device=boxes.device)
+        for i, one in enumerate(found):
+            n = len(one["scores"])
+            boxes[i, :n], scores[i, :n], labels[i, :n] = one["boxes"], one["scores"], one["labels"] - 1
+            if "masks" in one:
+                masks[i, :n] = one["masks"][:, 0]
+        return {"boxes": boxes, "scores": scores, "labels": labels, "masks": masks}

@@ -1,0 +1,132 @@
+"""The contract of a predictor: its specification, and the four steps a photo takes through it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Generic, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from models.photo import Header, Photo, Region
+
+Arrays = Mapping[str, NDArray[np.generic]]
+"""Named arrays. One item has fixed shapes; a batch of them has a leading axis, the same for every name."""
+
+State = Literal["loading", "ready", "failed", "unloaded"]
+
+
+class Options(BaseModel):
+    """Base of every predictor's options: query parameters, typed, bounded and described; an unknown one is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+BoxText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
+
+
+class RegionOptions(Options):
+    """Options of a predictor that may read a part of the photo."""
+
+    box: BoxText | None = Field(
+        default=None,
+        description="The vehicle's region in a wide photo, `x1,y1,x2,y2` in the photo's own pixels after EXIF "
+        "orientation. It is cut to the photo. Without it the whole photo is read.",
+        examples=["120,700,2900,2600"],
+    )
+
+
+class Input(BaseModel):
+    """The size a predictor reads, in pixels."""
+
+    width: int
+    height: int
+
+
+class Licence(BaseModel):
+    """What the weights may be used for, and why no more."""
+
+    weights: str
+    why: str
+
+
+class Card(BaseModel):
+    """What `GET /v1/models` tells of a predictor that the predictor knows itself."""
+
+    version: str = "0.0.0"
+    architecture: str = "none"
+    labels: dict[str, list[str]] = Field(default_factory=dict)
+    input: Input = Input(width=0, height=0)
+    figures: dict[str, object] = Field(default_factory=dict)
+    licence: Licence = Licence(weights="not stated", why="this predictor has no manifest")
+    weights: str = "none"
+    backend: str = "numpy"
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """Shape (without the batch axis) and dtype of one array that `prepare` makes."""
+
+    shape: tuple[int, ...]
+    dtype: str = "uint8"
+
+
+@dataclass(frozen=True, slots=True)
+class Specification:
+    """What the gateway must know of a predictor before it asks it anything.
+
+    `name` is the route (`/v1/NAME`): lower-case letters, digits and `_`, at most 64.
+    `regions` says where the part of the photo that is read comes from, first choice first: `box` (the caller's
+    option of that name) and `photo` (all of it).
+    `inputs` are the arrays of one prepared item; they never change after `load`.
+    `batch_sizes` are the padded sizes the device sees, ascending; all are warmed before readiness.
+    `reads` is the size in pixels (width, height) the region is scaled to, so that a JPEG is decoded no finer.
+    """
+
+    name: str
+    summary: str
+    description: str
+    options: type[Options]
+    answer: type[BaseModel]
+    inputs: Mapping[str, Tensor]
+    reads: tuple[int, int]
+    regions: tuple[Literal["box", "photo"], ...] = ("photo",)
+    batch_sizes: tuple[int, ...] = (1, 2, 4, 8, 16)
+    drawable: bool = False
+    example: Mapping[str, object] = field(default_factory=dict)
+
+
+O = TypeVar("O", bound=Options)
+A = TypeVar("A", bound=BaseModel)
+
+
+class Predictor(ABC, Generic[O, A]):
+    """One model behind one route. `prepare` and `finish` run in worker threads, several at once, and keep no state;
+    `load` and `run` are called by the device's own thread alone."""
+
+    specification: Specification
+    card: Card
+
+    @abstractmethod
+    def load(self, device: str) -> None:
+        """Put the weights on `device` (`cpu`, `cuda`, `cuda:1`); raise with what is missing, never half-load."""
+
+    @abstractmethod
+    def prepare(self, photo: Photo, region: Region, options: O) -> Arrays:
+        """One photo's region to fixed-shape arrays as `specification.inputs` says; training calls it too."""
+
+    @abstractmethod
+    def run(self, batch: Arrays) -> Arrays:
+        """A padded batch on the device: every array has a leading axis of a size in `batch_sizes`; so have those
+        returned. Rows are independent. Device memory exhausted is raised as `MemoryError`."""
+
+    @abstractmethod
+    def finish(self, output: Arrays, header: Header, region: Region, options: O) -> A:
+        """One row of `run`'s arrays to the typed answer, in the photo's own pixels."""
+
+    def draw(self, photo: Photo, answer: A) -> NDArray[np.uint8]:
+        """The photo (decoded at full size) with the answer drawn on it, RGB uint8 (height, width, 3). Only where
+        `specification.drawable`."""
+        raise NotImplementedError(f"{self.specification.name} draws nothing")

@@ -1,0 +1,77 @@
+"""`attributes`: colour, type and orientation of a vehicle."""
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field
+
+from models.answers import RegionRead, Scored, softmax
+from models.photo import Header, Region
+from models.predictor import Arrays, RegionOptions, Specification, Tensor
+from models.predictors.weighted import WeightedPredictor
+
+# Where the camera stands around the vehicle: 0 = the front faces it, 90 = it sees the vehicle's own left side.
+YAW = {"front": 0, "front_left": 45, "left": 90, "back_left": 135, "back": 180, "back_right": 225, "right": 270, "front_right": 315}
+
+
+class AttributesAnswer(BaseModel):
+    """What the vehicle looks like, and from where it is seen."""
+
+    color: Scored = Field(description="Colour of the body; silver is gray")
+    type: Scored = Field(description="Kind of vehicle")
+    orientation: Scored = Field(description="Side that is seen; left and right are the vehicle's own")
+    yaw_degrees: float = Field(
+        ge=0, lt=360, description="0: the front faces the camera, 90: the vehicle's own left side, 180: its back, 270: its right side"
+    )
+    yaw_confidence: float = Field(ge=0, le=1, description="Length of the mean direction: 1 when all scores agree")
+    region: RegionRead
+
+
+def circular_mean(degrees: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[float, float]:
+    """Direction in degrees [0, 360) and length [0, 1] of the weighted mean of unit vectors (Mardia & Jupp 2000)."""
+    mean = np.sum(weights * np.exp(1j * np.deg2rad(degrees))) / weights.sum()
+    return float(np.rad2deg(np.angle(mean)) % 360), float(min(1.0, np.abs(mean)))
+
+
+class Attributes(WeightedPredictor[RegionOptions, AttributesAnswer]):
+    """A ResNet with three heads."""
+
+    name = "attributes"
+
+    def describe(self, inputs: dict[str, Tensor], reads: tuple[int, int]) -> Specification:
+        return Specification(
+            name=self.name,
+            summary=self.manifest.summary,
+            description="Colour, type and orientation of the vehicle, each with every label's score, and the direction "
+            "from which it is seen as an angle. In a photo with much around the vehicle, give its `box`.",
+            options=RegionOptions,
+            answer=AttributesAnswer,
+            inputs=inputs,
+            reads=reads,
+            regions=("box", "photo"),
+            batch_sizes=(1, 2, 4, 8, 16, 32),
+            example=EXAMPLE,
+        )
+
+    def finish(self, output: Arrays, header: Header, region: Region, options: RegionOptions) -> AttributesAnswer:
+        labels, temperature = self.manifest.labels, self.manifest.temperature
+        shares = {head: softmax(output[head], temperature.get(head, 1.0)) for head in ("color", "type", "orientation")}
+        angles = np.array([YAW[label] for label in labels["orientation"]], np.float64)
+        yaw, confidence = circular_mean(angles, shares["orientation"])
+        return AttributesAnswer(
+            color=Scored.of(labels["color"], shares["color"]),
+            type=Scored.of(labels["type"], shares["type"]),
+            orientation=Scored.of(labels["orientation"], shares["orientation"]),
+            yaw_degrees=round(yaw, 1) % 360,
+            yaw_confidence=round(confidence, 3),
+            region=RegionRead.of(region),
+        )
+
+
+EXAMPLE = {
+    "color": {"label": "red", "score": 0.95, "scores": {"red": 0.95, "orange": 0.05}},
+    "type": {"label": "sedan", "score": 0.9, "scores": {"sedan": 0.9, "hatchback": 0.1}},
+    "orientation": {"label": "front_left", "score": 0.7, "scores": {"front_left": 0.7, "front": 0.2, "left": 0.1}},
+    "yaw_degrees": 40.8,
+    "yaw_confidence": 0.91,
+    "region": {"x1": 0.0, "y1": 0.0, "x2": 1200.0, "y2": 800.0, "source": "whole", "score": None},
+}

@@ -1,0 +1,94 @@
+"""`car_details`: make, model and year of a car."""
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from models.answers import RegionRead, softmax
+from models.manifest import LabelRow
+from models.photo import Header, Region
+from models.predictor import Arrays, RegionOptions, Specification, Tensor
+from models.predictors.weighted import WeightedPredictor
+
+
+class CarDetailsOptions(RegionOptions):
+    """How many candidates are told, and where to look."""
+
+    top_k: int = Field(default=5, ge=1, le=20, description="How many candidates and makes to tell, best first.")
+
+
+class Candidate(BaseModel):
+    """One vehicle model and its calibrated probability; make, model and year are null where the label has none."""
+
+    label: str
+    make: str | None
+    model: str | None
+    year: int | None
+    score: float = Field(ge=0, le=1)
+
+
+class MakeScore(BaseModel):
+    """One make and the sum of its models' probabilities."""
+
+    make: str
+    score: float = Field(ge=0, le=1)
+
+
+class CarDetailsAnswer(BaseModel):
+    """What car it is, as far as the photo tells."""
+
+    recognised: bool = Field(description="The best score reaches the threshold above which at least 95 % were right on validation photos")
+    best: Candidate = Field(description="The likeliest model, recognised or not")
+    candidates: list[Candidate] = Field(description="The `top_k` likeliest, best first")
+    makes: list[MakeScore] = Field(description="The likeliest makes, over all models of each")
+    region: RegionRead
+
+
+class CarDetails(WeightedPredictor[CarDetailsOptions, CarDetailsAnswer]):
+    """A ResNet over the labels of the manifest."""
+
+    name = "car_details"
+
+    def describe(self, inputs: dict[str, Tensor], reads: tuple[int, int]) -> Specification:
+        return Specification(
+            name=self.name,
+            summary=self.manifest.summary,
+            description="The likeliest make, model and year, further candidates, and the makes summed over their models. "
+            "`recognised` is false where the photo shows no car the network knows well enough. In a photo with much "
+            "around the car, give its `box`.",
+            options=CarDetailsOptions,
+            answer=CarDetailsAnswer,
+            inputs=inputs,
+            reads=reads,
+            regions=("box", "photo"),
+            batch_sizes=(1, 2, 4, 8, 16),
+            example=EXAMPLE,
+        )
+
+    def finish(self, output: Arrays, header: Header, region: Region, options: CarDetailsOptions) -> CarDetailsAnswer:
+        manifest = self.manifest
+        shares = softmax(output["label"], manifest.temperature.get("label", 1.0))
+        rows = manifest.table or [LabelRow(label=name) for name in manifest.labels["label"]]
+        order = np.argsort(-shares, kind="stable")[: options.top_k]
+        candidates = [Candidate(**rows[i].model_dump(), score=round(float(shares[i]), 4)) for i in order]
+        makes: dict[str, float] = {}
+        for row, share in zip(rows, shares, strict=True):
+            if row.make is not None:
+                makes[row.make] = makes.get(row.make, 0.0) + float(share)
+        ranked = sorted(makes.items(), key=lambda pair: -pair[1])[: options.top_k]
+        return CarDetailsAnswer(
+            recognised=bool(shares[order[0]] >= manifest.thresholds.get("recognised", 0.5)),
+            best=candidates[0],
+            candidates=candidates,
+            makes=[MakeScore(make=make, score=round(min(1.0, share), 4)) for make, share in ranked],
+            region=RegionRead.of(region),
+        )
+
+
+_BEST = {"label": "Audi TTS Coupe 2012", "make": "Audi", "model": "TTS Coupe", "year": 2012, "score": 0.71}
+EXAMPLE = {
+    "recognised": True,
+    "best": _BEST,
+    "candidates": [_BEST, {"label": "Audi R8 Coupe 2012", "make": "Audi", "model": "R8 Coupe", "year": 2012, "score": 0.12}],
+    "makes": [{"make": "Audi", "score": 0.9}, {"make": "BMW", "score": 0.03}],
+    "region": {"x1": 120.0, "y1": 700.0, "x2": 2900.0, "y2": 2600.0, "source": "box", "score": None},
+}

@@ -1,0 +1,159 @@
+"""Predictors of nothing but numpy, and photos drawn here: what the gateway's tests need instead of models."""
+
+import io
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import BaseModel, Field
+
+from models.photo import Header, Photo, Region
+from models.predictor import Arrays, Card, Input, Licence, Options, Predictor, RegionOptions, Specification, Tensor
+
+SIZE = 8
+
+
+class Scores(RegionOptions):
+    """Options of every type the gateway must read."""
+
+    min_score: float = Field(default=0.5, ge=0, le=1, description="Least brightness that counts as bright.")
+    top_k: int = Field(default=3, ge=1, le=3, description="How many channels to tell.")
+
+
+class Area(BaseModel):
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    source: str
+    score: float | None
+
+
+class BrightnessAnswer(BaseModel):
+    """How bright the region is."""
+
+    bright: bool
+    mean: float
+    channels: list[float]
+    region: Area
+
+
+class Brightness(Predictor[RegionOptions, BrightnessAnswer]):
+    """The mean colour of the region. The fields are switches that a test turns."""
+
+    card = Card(
+        version="1.0.0",
+        architecture="mean",
+        labels={"label": ["dark", "bright"]},
+        input=Input(width=SIZE, height=SIZE),
+        figures={"accuracy": 1.0},
+        licence=Licence(weights="Apache-2.0", why="there are none"),
+        weights="sha256:000000000000",
+    )
+
+    def __init__(self, name: str = "brightness", **changes: Any) -> None:
+        given: dict[str, Any] = {
+            "name": name,
+            "summary": "How bright a photo is",
+            "description": "The mean of the region's pixels, 0 (black) to 255 (white), over all and by channel.",
+            "options": Scores,
+            "answer": BrightnessAnswer,
+            "inputs": {"pixels": Tensor((SIZE, SIZE, 3))},
+            "reads": (SIZE, SIZE),
+            "regions": ("box", "photo"),
+            "batch_sizes": (1, 2, 4),
+            "drawable": True,
+            "example": EXAMPLE,
+        }
+        self.specification = Specification(**{**given, **changes})
+        self.fail_load: Exception | None = None
+        self.fail_prepare: Exception | None = None
+        self.fail_run: Exception | None = None
+        self.fail_finish: Exception | None = None
+        self.fail_draw: Exception | None = None
+        self.mean: Callable[[float], float] = float
+        self.wait_load: threading.Event | None = None
+        self.wait_prepare: threading.Event | None = None
+        self.wait_run: threading.Event | None = None
+        self.preparing = threading.Event()
+        self.running = threading.Event()
+        self.rows = 0
+        self.options: Options | None = None
+        self.decoded: tuple[int, int] | None = None
+
+    def load(self, device: str) -> None:
+        _wait(self.wait_load)
+        _fail(self.fail_load)
+        self.loaded = True
+
+    def prepare(self, photo: Photo, region: Region, options: RegionOptions) -> Arrays:
+        self.preparing.set()
+        _wait(self.wait_prepare)
+        _fail(self.fail_prepare)
+        self.options = options
+        self.decoded = (photo.pixels.shape[1], photo.pixels.shape[0])
+        return {"pixels": photo.resized(region, SIZE, SIZE)}
+
+    def run(self, batch: Arrays) -> Arrays:
+        self.running.set()
+        _wait(self.wait_run)
+        _fail(self.fail_run)
+        pixels = batch["pixels"]
+        self.rows += int((pixels.reshape(len(pixels), -1).sum(axis=1) > 0).sum())  # padding and warm-up are zeros
+        return {"channels": pixels.astype(np.float64).mean(axis=(1, 2))}
+
+    def finish(self, output: Arrays, header: Header, region: Region, options: RegionOptions) -> BrightnessAnswer:
+        _fail(self.fail_finish)
+        channels = [float(value) for value in output["channels"]]
+        mean = self.mean(sum(channels) / 3)
+        least = getattr(options, "min_score", 0.5)
+        area = Area(
+            x1=region.x1, y1=region.y1, x2=region.x2, y2=region.y2, source=region.source, score=region.score
+        )
+        shown = channels[: getattr(options, "top_k", 3)]
+        return BrightnessAnswer(bright=mean >= least * 255, mean=mean, channels=shown, region=area)
+
+    def draw(self, photo: Photo, answer: BrightnessAnswer) -> NDArray[np.uint8]:
+        _fail(self.fail_draw)
+        drawn = photo.pixels.copy()
+        drawn[: max(1, drawn.shape[0] // 8)] = (255, 0, 0)
+        return drawn
+
+
+EXAMPLE: Mapping[str, object] = {
+    "bright": True,
+    "mean": 141.5,
+    "channels": [150.0, 140.0, 134.5],
+    "region": {"x1": 0.0, "y1": 0.0, "x2": 3024.0, "y2": 4032.0, "source": "whole", "score": None},
+}
+
+
+def _wait(event: threading.Event | None) -> None:
+    if event is not None and not event.wait(30):
+        raise TimeoutError("the test never let go")
+
+
+def _fail(error: Exception | None) -> None:
+    if error is not None:
+        raise error
+
+
+def encoded(pixels: NDArray[np.uint8], kind: str = "JPEG", **save: Any) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind, **save)
+    return file.getvalue()
+
+
+def photo(width: int = 64, height: int = 48, kind: str = "JPEG", color: tuple[int, int, int] = (200, 40, 90)) -> bytes:
+    """One plain colour, as a file."""
+    return encoded(np.full((height, width, 3), color, np.uint8), kind)
+
+
+def halves(width: int = 64, height: int = 48, kind: str = "PNG") -> bytes:
+    """Black on the left, white on the right."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[:, width // 2 :] = 255
+    return encoded(pixels, kind)

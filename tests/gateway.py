@@ -1,0 +1,61 @@
+"""A gateway over fake predictors in this process, and a client of it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from app.main import create_app
+from app.schemas import AnyPredictor
+from app.settings import Settings
+
+JPEG = {"Content-Type": "image/jpeg"}
+
+
+def application(*predictors: AnyPredictor, **settings: Any) -> FastAPI:
+    return create_app(Settings(device="cpu", **settings), {one.specification.name: one for one in predictors})
+
+
+@asynccontextmanager
+async def running(app: FastAPI, *, settled: bool = True) -> AsyncIterator[httpx.AsyncClient]:
+    """A client while the app lives; `settled` waits until no predictor is loading any more."""
+    transport = httpx.ASGITransport(app=app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://carlens", timeout=30) as client,
+    ):
+        if settled:
+            async with asyncio.timeout(30):
+                while "loading" in await states(client):
+                    await asyncio.sleep(0)
+        yield client
+
+
+async def states(client: httpx.AsyncClient) -> list[str]:
+    answer = (await client.get("/health/ready")).json()
+    return list(answer["predictors"].values())
+
+
+@asynccontextmanager
+async def serving(*predictors: AnyPredictor, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
+    async with running(application(*predictors, **settings)) as client:
+        yield client
+
+
+async def reached(event: Any) -> None:
+    """Waits for a `threading.Event` without holding the event loop."""
+    assert await asyncio.to_thread(event.wait, 30), "it was never reached"
+
+
+def problem(response: httpx.Response) -> tuple[int, str]:
+    """Status and code of a problem, once its form was checked."""
+    assert response.headers["content-type"] == "application/problem+json"
+    body = response.json()
+    assert set(body) >= {"type", "title", "status", "detail", "code", "request_id"}
+    assert body["status"] == response.status_code
+    assert body["request_id"] == response.headers["x-request-id"]
+    assert (response.status_code == 503) == ("retry-after" in response.headers)
+    return response.status_code, body["code"]

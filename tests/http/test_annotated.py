@@ -1,0 +1,92 @@
+"""`POST /v1/NAME/annotated`: size, formats and their negotiation."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.routes.annotated import encode, negotiate
+from tests.fakes import Brightness, photo
+from tests.gateway import JPEG, problem, serving
+from tests.http.test_predict import photo_turned
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("", "image/jpeg"),
+        ("*/*", "image/jpeg"),
+        ("image/*", "image/jpeg"),
+        ("image/png", "image/png"),
+        ("IMAGE/WebP", "image/webp"),
+        ("text/plain", "image/jpeg"),
+        ("image/avif", "image/jpeg"),
+        ("image/png;q=0.5, image/webp;q=0.9", "image/webp"),
+        ("image/*, image/jpeg;q=0.1, image/webp;q=0", "image/png"),
+        ("*/*;q=0.1, image/png;q=0.2", "image/png"),
+        ("image/jpeg;q=0, */*", "image/webp"),
+        ("*/*;q=0", "image/jpeg"),
+        ("image/png;q=nonsense, image/webp;q=0.1", "image/webp"),
+        ("image/png;q=nan", "image/jpeg"),
+        ("image/png;level=1;q=1.0, image/jpeg;q=0.9", "image/png"),
+        (";;,,=", "image/jpeg"),
+    ],
+)
+def test_accept_is_weighed(accept: str, kind: str) -> None:
+    assert negotiate(accept) == kind
+
+
+@pytest.mark.parametrize(("kind", "name"), [("image/jpeg", "JPEG"), ("image/png", "PNG"), ("image/webp", "WEBP")])
+async def test_the_picture_is_the_photo_at_full_size_drawn_on(kind: str, name: str) -> None:
+    predictor = Brightness()
+    async with serving(predictor) as client:
+        response = await client.post("/v1/brightness/annotated", content=photo(640, 400), headers={**JPEG, "Accept": kind})
+    assert response.status_code == 200
+    assert response.headers["content-type"] == kind
+    assert response.headers["vary"] == "Accept"
+    assert "draw;dur=" in response.headers["server-timing"]
+    picture = Image.open(io.BytesIO(response.content))
+    assert (picture.format, picture.size) == (name, (640, 400))
+    assert predictor.decoded == (640, 400)
+    pixels = np.asarray(picture.convert("RGB")).astype(int)
+    assert abs(pixels[10, 300] - [255, 0, 0]).max() < 12
+    assert abs(pixels[300, 300] - [200, 40, 90]).max() < 12
+
+
+async def test_the_picture_is_upright() -> None:
+    async with serving(Brightness()) as client:
+        response = await client.post("/v1/brightness/annotated", content=photo_turned(64, 48), headers=JPEG)
+    assert Image.open(io.BytesIO(response.content)).size == (48, 64)
+
+
+def test_what_webp_cannot_hold_comes_as_jpeg() -> None:
+    kind, data = encode("image/webp", np.zeros((1, 16_384, 3), np.uint8))
+    assert (kind, data[:2]) == ("image/jpeg", b"\xff\xd8")
+    assert encode("image/webp", np.zeros((1, 16_383, 3), np.uint8))[0] == "image/webp"
+
+
+async def test_options_hold_as_for_the_answer() -> None:
+    async with serving(Brightness()) as client:
+        response = await client.post("/v1/brightness/annotated?box=9,9,1,1", content=photo(), headers=JPEG)
+        assert problem(response) == (422, "invalid_option")
+        assert (await client.post("/v1/brightness/annotated?top_k=1", content=photo(), headers=JPEG)).is_success
+
+
+@pytest.mark.parametrize("step", ["fail_prepare", "fail_run", "fail_finish", "fail_draw"])
+async def test_a_failure_is_a_problem_and_no_picture(step: str) -> None:
+    predictor = Brightness()
+    async with serving(predictor) as client:
+        setattr(predictor, step, ValueError("secret"))
+        response = await client.post("/v1/brightness/annotated", content=photo(), headers=JPEG)
+    assert problem(response) == (500, "prediction_failed")
+    assert "secret" not in response.text
+
+
+async def test_only_what_can_be_drawn_has_the_call() -> None:
+    async with serving(Brightness(drawable=False)) as client:
+        response = await client.post("/v1/brightness/annotated", content=photo(), headers=JPEG)
+        assert problem(response) == (404, "not_found")
+        assert "/v1/brightness/annotated" not in (await client.get("/openapi.json")).json()["paths"]

@@ -1,0 +1,292 @@
+"""The command line, with fake predictors: what it prints, what it exits with, and that no mistake shows a traceback."""
+
+import json
+import socket
+from collections.abc import Callable
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import typer
+from PIL import Image
+from typer.testing import CliRunner
+
+from app import cli
+from app.commands import inside, serve
+from app.schemas import AnyPredictor
+from app.settings import Settings
+from tests.fakes import Brightness, photo
+
+runner = CliRunner()
+
+
+def factory(predictor: AnyPredictor) -> Callable[[], AnyPredictor]:
+    return lambda: predictor
+
+
+@pytest.fixture
+def fakes(monkeypatch: pytest.MonkeyPatch) -> dict[str, AnyPredictor]:
+    """What is installed, for every command: one predictor that draws, and one that does not."""
+    installed: dict[str, AnyPredictor] = {"brightness": Brightness(), "plain": Brightness("plain", drawable=False)}
+    points = [SimpleNamespace(name=name, value="tests", load=partial(factory, one)) for name, one in installed.items()]
+    monkeypatch.setattr("models.registry.entry_points", lambda group: points)
+    monkeypatch.setenv("CARLENS_DEVICE", "cpu")
+    monkeypatch.setenv("COLUMNS", "200")
+    return installed
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two photos, one of them a level down and of the same name, and a file that is none."""
+    (tmp_path / "photos" / "more").mkdir(parents=True)
+    (tmp_path / "photos" / "car.jpg").write_bytes(photo(64, 48))
+    (tmp_path / "photos" / "more" / "car.png").write_bytes(photo(32, 32, "PNG"))
+    (tmp_path / "photos" / "notes.txt").write_text("not a photo")
+    return tmp_path / "photos"
+
+
+def run(*arguments: str | Path) -> tuple[int, str, str]:
+    result = runner.invoke(cli.application, [str(argument) for argument in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_help_lists_every_installed_command() -> None:
+    code, out, _ = run("--help")
+    assert code == 0
+    for name in ("check", "evaluate", "models", "openapi", "predict", "serve", "train"):
+        assert f" {name} " in out
+
+
+def test_version_is_that_of_the_distribution() -> None:
+    assert run("--version") == (0, f"carlens {metadata.version('carlens')}\n", "")
+
+
+def test_an_unknown_command_suggests_the_nearest() -> None:
+    code, _, err = run("predcit")
+    assert code == 2
+    assert "Did you mean 'predict'" in err
+
+
+def entry(value: str) -> metadata.EntryPoint:
+    return metadata.EntryPoint("broken", value, cli.GROUP)
+
+
+def test_a_command_without_its_library_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "entry_points", lambda: {"broken": entry("no_such_module:f")})
+    code, out, err = run("broken", "--any", "thing")
+    assert (code, out) == (1, "")
+    assert err == "carlens broken needs no_such_module, which is not installed\n"
+
+
+def test_a_command_that_does_not_load_leaves_the_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "entry_points", lambda: {"broken": entry("json:no_such_function")})
+    code, out, _ = run("--help")
+    assert code == 0
+    assert "Does not load" in out
+
+
+@pytest.mark.parametrize(("module", "extra"), [("torch", "gpu"), ("faster_coco_eval.core", "train"), ("numpy", None)])
+def test_the_extra_that_brings_a_module(module: str, extra: str | None) -> None:
+    expected = f"carlens[{extra}]" if extra else None
+    assert cli.extra_with(module, metadata.distribution("carlens")) == expected
+
+
+def test_predict_prints_a_row_for_every_photo_of_a_folder(fakes: dict[str, AnyPredictor], folder: Path) -> None:
+    code, out, err = run("predict", folder)
+    assert (code, err) == (0, "")
+    assert "car.jpg" in out
+    assert "car.png" in out
+    assert "notes.txt" not in out
+    assert "brightness" in out
+    assert "plain" in out
+
+
+def test_predict_as_json_gives_the_answer_of_inspect_line_by_line(fakes: dict[str, AnyPredictor], folder: Path) -> None:
+    code, out, _ = run("predict", folder, "--json", "--task", "plain")
+    first, second = (json.loads(line) for line in out.splitlines())
+    assert code == 0
+    assert (first["file"], second["file"]) == (str(folder / "car.jpg"), str(folder / "more" / "car.png"))
+    assert first["image"] == {"width": 64, "height": 48, "format": "JPEG", "exif_orientation": 1}
+    assert list(first["results"]) == ["plain"]
+    assert (first["failures"], first["annotated"]) == ([], [])
+
+
+def test_a_bad_photo_is_one_line_and_the_others_are_answered(fakes: dict[str, AnyPredictor], folder: Path) -> None:
+    code, out, err = run("predict", folder / "notes.txt", folder / "car.jpg", "--json")
+    assert code == 1
+    assert err.count("\n") == 1
+    assert err.startswith(f"{folder / 'notes.txt'}: ")
+    assert "(unsupported_media_type)" in err
+    bad, good = (json.loads(line) for line in out.splitlines())
+    assert len(bad["failures"]) == 1
+    assert "results" not in bad
+    assert good["results"]["brightness"]["mean"] > 0
+
+
+def test_a_predictor_that_fails_on_a_photo_is_named(fakes: dict[str, AnyPredictor], folder: Path) -> None:
+    plain = fakes["plain"]
+    assert isinstance(plain, Brightness)
+    plain.fail_prepare = RuntimeError("a secret of the inside")
+    code, out, err = run("predict", folder / "car.jpg")
+    assert code == 1
+    assert "plain: " in err
+    assert "prediction_failed" in err
+    assert "secret" not in err + out
+    assert "car.jpg" in out
+
+
+def test_predict_applies_min_score(fakes: dict[str, AnyPredictor], folder: Path) -> None:
+    for score, bright in (("0.0", True), ("1.0", False)):
+        _, out, _ = run("predict", folder / "car.jpg", "--json", "--min-score", score)
+        assert json.loads(out)["results"]["brightness"]["bright"] is bright
+
+
+def size_of(picture: Path) -> tuple[int, int]:
+    with Image.open(picture) as opened:
+        return opened.size
+
+
+def test_save_annotated_writes_upright_full_size_pictures(
+    fakes: dict[str, AnyPredictor], folder: Path, tmp_path: Path
+) -> None:
+    code, out, _ = run("predict", folder, "--json", "--save-annotated", tmp_path / "new" / "drawn")
+    drawn = sorted((tmp_path / "new" / "drawn").iterdir())
+    assert code == 0
+    assert [path.name for path in drawn] == ["car-2.brightness.jpg", "car.brightness.jpg"]
+    assert [size_of(path) for path in drawn] == [(32, 32), (64, 48)]
+    assert [json.loads(line)["annotated"] for line in out.splitlines()] == [[str(drawn[1])], [str(drawn[0])]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--task", "nonsense", "car.jpg"], "installed are brightness, plain"),
+        (["--task", "plain", "--save-annotated", "drawn", "car.jpg"], "none of these predictors draws anything"),
+        (["--min-score", "2", "car.jpg"], "--min-score"),
+        (["absent.jpg"], "absent.jpg"),
+        (["empty"], "there is no photo"),
+        ([], "PHOTO"),
+    ],
+)
+def test_wrong_usage_is_exit_2(
+    fakes: dict[str, AnyPredictor],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
+) -> None:
+    (folder / "empty").mkdir()
+    monkeypatch.chdir(folder)
+    code, out, err = run("predict", *arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert not (folder / "drawn").exists()
+
+
+def test_predict_without_a_working_predictor_says_why(fakes: dict[str, AnyPredictor], folder: Path) -> None:
+    plain = fakes["plain"]
+    assert isinstance(plain, Brightness)
+    plain.fail_load = FileNotFoundError("weights plain.safetensors are missing")
+    code, out, err = run("predict", folder / "car.jpg")
+    assert (code, out) == (1, "")
+    assert err.count("\n") == 1
+    assert "weights plain.safetensors are missing" in err
+
+
+def test_check_passes_and_fails_with_the_weights(fakes: dict[str, AnyPredictor]) -> None:
+    code, out, err = run("check")
+    assert (code, err) == (0, "")
+    assert "ready" in out
+    plain = fakes["plain"]
+    assert isinstance(plain, Brightness)
+    plain.fail_load = ValueError("the hash of plain.safetensors is not the manifest's")
+    code, out, err = run("check")
+    assert code == 1
+    assert "failed" in out
+    assert "the hash of plain.safetensors is not the manifest's" in err
+
+
+@pytest.mark.parametrize("command", ["check", "serve", "openapi"])
+def test_a_wrong_setting_is_one_line_and_exit_2(
+    fakes: dict[str, AnyPredictor], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("CARLENS_PORT", "many")
+    code, _, err = run(command)
+    assert code == 2
+    assert err.count("\n") == 1
+    assert "CARLENS_PORT" in err
+    assert "many" in err
+
+
+def test_serve_refuses_a_predictor_that_is_not_installed(
+    fakes: dict[str, AnyPredictor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CARLENS_PREDICTORS", "brightness,nonsense")
+    code, _, err = run("serve", "--port", "0")
+    assert code == 2
+    assert "nonsense" in err
+    assert "Traceback" not in err
+
+
+def test_models_shows_the_cards(fakes: dict[str, AnyPredictor]) -> None:
+    code, out, _ = run("models")
+    assert code == 0
+    for text in ("brightness", "plain", "1.0.0", "Apache-2.0", "accuracy 1"):
+        assert text in out
+    cards = json.loads(run("models", "--json")[1])
+    assert {card["name"]: card["architecture"] for card in cards} == {"brightness": "mean", "plain": "mean"}
+
+
+def test_openapi_prints_writes_and_compares(fakes: dict[str, AnyPredictor], tmp_path: Path) -> None:
+    target = tmp_path / "openapi.json"
+    code, out, _ = run("openapi")
+    assert code == 0
+    assert "/v1/brightness/annotated" in json.loads(out)["paths"]
+    assert run("openapi", "--output", target, "--check")[0] == 1
+    assert not target.exists()
+    assert run("openapi", "--output", target)[0] == 0
+    assert target.read_text(encoding="utf-8") == out
+    assert run("openapi", "--output", target, "--check") == (0, "", "")
+    target.write_text(out + " ")
+    code, _, err = run("openapi", "--output", target, "--check")
+    assert code == 1
+    assert "out of step" in err
+    assert run("openapi", "--check")[0] == 2
+
+
+def test_a_port_in_use_is_one_line_and_exit_1(fakes: dict[str, AnyPredictor]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        code, _, err = run("serve", "--port", str(taken.getsockname()[1]))
+    assert code == 1
+    assert err.count("\n") == 1
+    assert "cannot listen on 127.0.0.1:" in err
+
+
+@pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1")])
+def test_the_address_shown_is_one_a_browser_can_open(host: str, shown: str) -> None:
+    with serve.listen(host, 0) as listener:
+        assert serve.base_url(listener) == f"http://{shown}:{listener.getsockname()[1]}"
+
+
+def test_a_predictor_that_cannot_be_made_is_one_line(
+    fakes: dict[str, AnyPredictor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_weights() -> AnyPredictor:
+        raise FileNotFoundError("no weights for plain")
+
+    point = SimpleNamespace(name="plain", value="tests", load=lambda: no_weights)
+    monkeypatch.setattr("models.registry.entry_points", lambda group: [point])
+    for command in ("models", "check", "openapi", "serve"):
+        assert run(command) == (1, "", "carlens: no weights for plain\n")
+
+
+def test_choose_keeps_the_order_asked_for(fakes: dict[str, AnyPredictor]) -> None:
+    settings = Settings(predictors=["brightness"])
+    assert list(inside.choose(settings)) == ["brightness"]
+    assert list(inside.choose(settings, ["plain", "brightness"])) == ["plain", "brightness"]
+    with pytest.raises(typer.Exit):
+        inside.choose(settings, ["plain", "nonsense"])

@@ -1,0 +1,350 @@
+"""The device's thread: loading and warming, culprits found, memory that runs out, turns, death."""
+
+import asyncio
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.batcher import Batcher, DeviceDied, ItemFailed, NotServing
+from models.predictor import Arrays
+from tests.unit.app.doubler import INPUTS, NEVER, Clock, Doubler, item, loaded, outcomes, scenario, send, serving
+
+
+def culprits(*values: int, error: type[BaseException] = ValueError) -> Any:
+    def fail(rows: list[int]) -> None:
+        if set(values) & set(rows):
+            raise error(f"bad: {sorted(set(values) & set(rows))}")
+
+    return fail
+
+
+async def in_one_batch(batcher: Batcher, doubler: Doubler, *values: int) -> list[asyncio.Task[Any]]:
+    """The values wait together behind a first run of 99, which is left out of `runs`."""
+    doubler.hold()
+    await send(batcher, 99, name=doubler.name)
+    await doubler.on_device()
+    tasks = await send(batcher, *values, name=doubler.name)
+    doubler.runs.clear()
+    doubler.let_go()
+    return tasks
+
+
+# Law 3: a bad item fails alone.
+
+
+@scenario
+async def test_a_bad_item_fails_alone_and_its_neighbours_are_answered_right() -> None:
+    doubler = Doubler(sizes=(1, 2, 4, 8))
+    doubler.fail = culprits(3)
+    async with serving(doubler) as batcher:
+        tasks = await in_one_batch(batcher, doubler, 1, 2, 3, 4, 5, 6, 7, 8)
+        assert await outcomes(tasks) == [2, 4, ItemFailed, 8, 10, 12, 14, 16]
+        failure = tasks[2].exception()
+        assert isinstance(failure, ItemFailed)
+        with pytest.raises(ValueError, match=r"^bad: \[3\]$"):
+            raise failure.__cause__ or AssertionError
+        assert doubler.runs == [[1, 2, 3, 4, 5, 6, 7, 8], [1, 2, 3, 4], [1, 2], [3, 4], [3], [4], [5, 6, 7, 8]]
+
+
+@scenario
+async def test_several_culprits_are_all_found() -> None:
+    doubler = Doubler(sizes=(1, 2, 4, 8))
+    doubler.fail = culprits(1, 4, 5)
+    async with serving(doubler) as batcher:
+        tasks = await in_one_batch(batcher, doubler, 1, 2, 3, 4, 5)
+        assert await outcomes(tasks) == [ItemFailed, 4, 6, ItemFailed, ItemFailed]
+
+
+@scenario
+async def test_a_failure_that_passes_by_costs_nobody_the_answer() -> None:
+    doubler = Doubler()
+    async with serving(doubler) as batcher:
+        failures = [ValueError("once")]
+
+        def fail(rows: list[int]) -> None:
+            if len(rows) > 1 and failures:
+                raise failures.pop()
+
+        doubler.fail = fail
+        assert await outcomes(await in_one_batch(batcher, doubler, 1, 2, 3)) == [2, 4, 6]
+        assert doubler.runs == [[1, 2, 3, 0], [1, 2], [3]]
+
+
+@scenario
+async def test_a_run_that_always_fails_leaves_the_lane_ready() -> None:
+    doubler = Doubler()
+    async with serving(doubler) as batcher:
+        doubler.fail = culprits(1, 2, 3)
+        assert await outcomes(await in_one_batch(batcher, doubler, 1, 2, 3)) == [ItemFailed] * 3
+        assert batcher.ready
+        doubler.fail = culprits()
+        assert await outcomes(await send(batcher, 1)) == [2]
+
+
+@scenario
+async def test_out_of_memory_halves_the_batch_and_is_remembered() -> None:
+    doubler = Doubler(sizes=(1, 2, 4, 8))
+    async with serving(doubler) as batcher:
+
+        def fail(rows: list[int]) -> None:
+            if len(rows) > 2:
+                raise MemoryError
+
+        doubler.fail = fail
+        assert await outcomes(await in_one_batch(batcher, doubler, 1, 2, 3, 4, 5)) == [2, 4, 6, 8, 10]
+        assert [len(rows) for rows in doubler.runs] == [8, 4, 2, 2, 1]
+        assert await outcomes(await in_one_batch(batcher, doubler, 1, 2, 3, 4)) == [2, 4, 6, 8]
+        assert [len(rows) for rows in doubler.runs] == [2, 2]
+
+
+@scenario
+async def test_one_item_that_is_out_of_memory_alone_fails_and_makes_no_later_batch_smaller() -> None:
+    doubler = Doubler()
+    doubler.fail = culprits(2, error=MemoryError)
+    async with serving(doubler) as batcher:
+        tasks = await in_one_batch(batcher, doubler, 1, 2, 3)
+        assert await outcomes(tasks) == [2, ItemFailed, 6]
+        failure = tasks[1].exception()
+        assert failure is not None
+        assert isinstance(failure.__cause__, MemoryError)
+        assert await outcomes(await in_one_batch(batcher, doubler, 5, 6, 7, 8)) == [10, 12, 14, 16]
+        assert doubler.runs == [[5, 6, 7, 8]]
+
+
+@scenario
+async def test_an_output_without_a_row_per_item_fails_with_a_hint() -> None:
+    doubler = Doubler()
+    async with serving(doubler) as batcher:
+        doubler.answer = lambda batch: {"y": np.zeros((3, 1))}
+        (task,) = await send(batcher, 1)
+        assert await outcomes([task]) == [ItemFailed]
+        failure = task.exception()
+        assert failure is not None
+        with pytest.raises(ValueError, match=r"'y' of shape \[3, 1\] for a batch of 1. Hint: the first axis"):
+            raise failure.__cause__ or AssertionError
+
+
+# Law 6: turns.
+
+
+@scenario
+async def test_items_of_a_predictor_are_run_in_the_order_they_came() -> None:
+    doubler = Doubler(sizes=(1, 2, 4))
+    async with serving(doubler, queue_limit=100) as batcher:
+        values = list(range(1, 51))
+        assert await outcomes(await in_one_batch(batcher, doubler, *values)) == [2 * value for value in values]
+        assert [value for rows in doubler.runs for value in rows if value] == values
+
+
+@scenario
+async def test_predictors_get_turns_by_device_time_used() -> None:
+    clock, order = Clock(), list[int]()
+    slow = Doubler("slow", (1,), clock=clock, cost=lambda size: 4.0, order=order)
+    fast = Doubler("fast", (1,), clock=clock, cost=lambda size: 1.0, order=order)
+    async with serving(slow, fast, clock=clock, queue_limit=100) as batcher:
+        slow.hold()
+        tasks = await send(batcher, 1, *[1] * 20, name="slow")
+        await slow.on_device()
+        tasks += await send(batcher, *[2] * 80, name="fast")
+        slow.let_go()
+        await outcomes(tasks)
+    used = {1: 0.0, 2: 0.0}
+    for value in order[:80]:  # both have work all this time
+        used[value] += {1: 4.0, 2: 1.0}[value]
+        assert abs(used[1] - used[2]) <= 4.0
+    assert min(used.values()) >= 60
+
+
+@scenario
+async def test_time_spent_idle_is_no_credit() -> None:
+    clock, order = Clock(), list[int]()
+    busy, idle = (Doubler(name, (1,), clock=clock, cost=lambda size: 1.0, order=order) for name in ("busy", "idle"))
+    async with serving(busy, idle, clock=clock, queue_limit=100) as batcher:
+        await outcomes(await send(batcher, *[1] * 50, name="busy"))
+        busy.hold()
+        tasks = await send(batcher, *[1] * 10, name="busy")
+        await busy.on_device()
+        order.clear()
+        tasks += await send(batcher, *[2] * 10, name="idle")
+        busy.let_go()
+        await outcomes(tasks)
+    assert all(abs(order[:n].count(1) - order[:n].count(2)) <= 2 for n in range(19))
+
+
+# Law 7: no shape after readiness that was not warmed.
+
+
+@scenario
+async def test_every_size_is_warmed_and_no_other_is_ever_run() -> None:
+    doubler = Doubler(sizes=(1, 3, 8))
+    batcher = Batcher("cpu", queue_limit=100)
+    batcher.add("a", doubler.load, doubler.run, INPUTS, doubler.sizes)
+    await batcher.start()
+    await loaded(batcher, "a")
+    assert doubler.runs == [[0], [0] * 3, [0] * 8]
+    for count in range(1, 20):
+        assert await outcomes(await in_one_batch(batcher, doubler, *[7] * count)) == [14] * count
+        assert {len(rows) for rows in doubler.runs} <= {1, 3, 8}
+    await batcher.stop(30.0)
+
+
+@scenario
+async def test_a_size_that_is_out_of_memory_when_warmed_is_not_used() -> None:
+    doubler = Doubler(sizes=(1, 2, 4, 8))
+
+    def fail(rows: list[int]) -> None:
+        if len(rows) > 2:
+            raise MemoryError
+
+    doubler.fail = fail
+    async with serving(doubler) as batcher:
+        assert batcher.ready
+        assert await outcomes(await in_one_batch(batcher, doubler, 1, 2, 3, 4)) == [2, 4, 6, 8]
+        assert doubler.runs == [[1, 2], [3, 4]]
+
+
+# Loading.
+
+
+def never_loads(device: str) -> None:
+    raise FileNotFoundError("weights.safetensors is not there")
+
+
+def exits(device: str) -> None:
+    raise SystemExit(3)
+
+
+def squeezed(batch: Arrays) -> Arrays:
+    return {"y": np.squeeze(batch["x"])}
+
+
+@pytest.mark.parametrize(
+    ("load", "run", "told"),
+    [
+        (never_loads, Doubler().run, r"^bad: FileNotFoundError: weights.safetensors is not there$"),
+        (exits, Doubler().run, r"^bad: SystemExit: 3$"),
+        (Doubler().load, squeezed, r"^bad: ValueError: run of bad returned 'y' of shape \[2\] for a batch of 1"),
+    ],
+    ids=["load raises", "load exits", "warm-up raises"],
+)
+@scenario
+async def test_a_predictor_that_does_not_load_or_warm_fails_by_name_and_the_others_serve(
+    load: Any, run: Any, told: str
+) -> None:
+    good = Doubler("good")
+    batcher = Batcher("cpu")
+    batcher.add("bad", load, run, INPUTS, (1, 2))
+    batcher.add("good", good.load, good.run, INPUTS, (1, 2))
+    await batcher.start()
+    await loaded(batcher, "bad", "good")
+    assert (batcher.state("bad"), batcher.state("good")) == ("failed", "ready")
+    assert batcher.reason("good") is None
+    assert batcher.alive
+    assert not batcher.ready
+    with pytest.raises(NotServing, match=told) as refusal:
+        await batcher.submit("bad", item(1), deadline=NEVER)
+    assert refusal.value.state == "failed"
+    assert await outcomes(await send(batcher, 1, name="good")) == [2]
+    await batcher.stop(30.0)
+
+
+@scenario
+async def test_each_predictor_is_loaded_once_on_the_device_by_the_device_thread() -> None:
+    threads: list[str] = []
+    doubler = Doubler()
+    batcher = Batcher("cuda:1")
+
+    def load(device: str) -> None:
+        threads.append(threading.current_thread().name)
+        doubler.load(device)
+
+    def run(batch: Arrays) -> Arrays:
+        threads.append(threading.current_thread().name)
+        return doubler.run(batch)
+
+    batcher.add("a", load, run, INPUTS, (1, 2))
+    await batcher.start()
+    refused = await send(batcher, *range(1, 21))
+    await outcomes(refused)
+    await loaded(batcher, "a")
+    assert await outcomes(await send(batcher, *range(1, 21))) == list(range(2, 42, 2))
+    await batcher.stop(30.0)
+    assert doubler.loads == ["cuda:1"]
+    assert set(threads) == {"carlens-cuda:1"}
+
+
+@scenario
+async def test_what_is_ready_serves_while_another_still_loads() -> None:
+    go_on, quick, last = threading.Event(), Doubler("quick"), Doubler("last")
+    loading = threading.Event()
+
+    def load(device: str) -> None:
+        loading.set()
+        assert go_on.wait(30.0)
+
+    batcher = Batcher("cpu")
+    batcher.add("quick", quick.load, quick.run, INPUTS, (1,))
+    batcher.add("slow", load, Doubler().run, INPUTS, (1,))
+    batcher.add("last", last.load, last.run, INPUTS, (1,))
+    batcher_of_last = last.load
+    waiting_at_last: list[bool] = []
+
+    def load_last(device: str) -> None:
+        waiting_at_last.append(bool(quick.runs[1:]))
+        batcher_of_last(device)
+
+    batcher._device.lanes["last"].load = load_last
+    await batcher.start()
+    assert await asyncio.to_thread(loading.wait, 30.0)
+    assert (batcher.state("quick"), batcher.state("slow")) == ("ready", "loading")
+    assert not batcher.ready
+    tasks = await send(batcher, 1, name="quick")
+    go_on.set()
+    assert await outcomes(tasks) == [2]
+    await loaded(batcher, "quick", "slow", "last")
+    assert batcher.ready
+    assert waiting_at_last == [True]
+    await batcher.stop(30.0)
+
+
+# Death.
+
+
+class Doom(BaseException):
+    """What no `except Exception` catches."""
+
+
+@pytest.mark.parametrize("error", [Doom, SystemExit])
+@scenario
+async def test_a_thread_that_dies_fails_all_that_is_pending_and_readiness(error: type[BaseException]) -> None:
+    doomed, other = Doubler("a", (1, 2)), Doubler("b")
+    async with serving(doomed, other, clock=Clock()) as batcher:
+        doomed.hold()
+        tasks = await send(batcher, 1)
+        await doomed.on_device()
+        tasks += await send(batcher, 2, 3, 4) + await send(batcher, 5, 6, name="b")
+        doomed.fail = culprits(2, error=error)
+        doomed.let_go()
+        assert await outcomes(tasks) == [2, *[DeviceDied] * 5]
+        assert not batcher.alive
+        assert not batcher.ready
+        assert batcher.state("b") == "failed"
+        assert "b: the thread of device cpu died" in (batcher.reason("b") or "")
+        with pytest.raises(DeviceDied):
+            batcher.admit("a", NEVER)
+        assert await outcomes(await send(batcher, 7)) == [DeviceDied]
+        assert other.runs == []
+
+
+@scenario
+async def test_a_defect_of_the_thread_itself_is_its_death_and_not_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(Doubler()) as batcher:
+
+        def broken(*_: Any) -> None:
+            raise IndexError("a defect")
+
+        monkeypatch.setattr(batcher._device, "_execute", broken)
+        assert await outcomes(await send(batcher, 1, 2)) == [DeviceDied] * 2
+        assert not batcher.alive

@@ -1,0 +1,74 @@
+"""`carlens train` and `carlens evaluate`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from models.backends import resolve_device
+from models.manifest import WeightsError
+from training import checkpoints, tasks
+from training import recipe as recipes
+from training.evaluate import PREDICTORS, figures
+from training.export import export
+from training.loop import Run
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="Name of a recipe, or a path that ends in .toml.")],
+    data: Annotated[Path, typer.Option(help="Folder with the data packs; training/README.md says how it is laid out.")],
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; a run found there goes on. Default: runs/NAME.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Change one key of the recipe: key=value.")] = None,
+) -> None:
+    """Train a recipe, or go on with a run that was stopped; then write what can be served to OUT/weights."""
+    try:
+        chosen = recipes.read(recipe, set_)
+        folder = out or Path("runs") / chosen.name
+        task = tasks.create(chosen, data, folder)
+        run = Run(task, folder)
+    except (ValueError, FileNotFoundError) as error:
+        typer.echo(f"carlens train: {error}", err=True)
+        raise typer.Exit(2) from None
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns) as progress:
+        bar = progress.add_task(chosen.name, total=run.steps, completed=run.step)
+
+        def report(step: int, steps: int, row: dict[str, float]) -> None:
+            losses = " ".join(f"{name} {value:.3f}" for name, value in row.items())
+            progress.update(bar, completed=step, description=f"{chosen.name} {losses}")
+
+        run.train(report)
+    manifest = export(task, checkpoints.require(folder / "final.pt"), folder / "weights")
+    _show(manifest.name, manifest.figures)
+    typer.echo(f"written: {folder / 'weights' / manifest.name}.safetensors and .json")
+
+
+def evaluate(
+    name: Annotated[str, typer.Argument(help="damage, car_details or attributes.")],
+    data: Annotated[Path, typer.Option(help="Folder with the data packs.")],
+    weights: Annotated[Path | None, typer.Option(envvar="CARLENS_WEIGHTS_DIR", help="Folder searched before the shipped weights.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
+) -> None:
+    """Measure served weights on the validation photos of the data they were trained on."""
+    try:
+        if name not in PREDICTORS:
+            raise ValueError(f"unknown predictor {name!r}: one of {', '.join(PREDICTORS)}")
+        predictor = PREDICTORS[name](weights_dir=weights)
+        predictor.load(resolve_device(device))
+        chosen = recipes.read(predictor.manifest.training.recipe)
+        task = tasks.create(chosen, data, Path("runs") / name)
+    except (ValueError, FileNotFoundError, WeightsError) as error:
+        typer.echo(f"carlens evaluate: {error}", err=True)
+        raise typer.Exit(2) from None
+    _show(name, figures(predictor, task))
+
+
+def _show(name: str, values: Mapping[str, object]) -> None:
+    table = Table("figure", "val", title=name)
+    for key, value in values.items():
+        table.add_row(key, str(value))
+    Console().print(table)

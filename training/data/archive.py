@@ -1,0 +1,52 @@
+"""Photos by name, from a `.zip` or from a folder of the same layout."""
+
+import io
+import threading
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from models.photo import Limits, decode, read_header
+
+
+class Archive:
+    """`read(name)` from `PATH.zip`, or from the folder `PATH`; safe to call from several threads."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        zipped = path.with_suffix(".zip")
+        if path.is_dir():
+            self._zip = None
+        elif zipped.exists():
+            self._zip = zipfile.ZipFile(zipped)
+        else:
+            raise FileNotFoundError(f"neither {zipped} nor the folder {path} exists")
+        self._lock = threading.Lock()
+
+    def names(self) -> list[str]:
+        """Names of all files, sorted."""
+        if self._zip is None:
+            return sorted(str(p.relative_to(self.path)) for p in self.path.rglob("*") if p.is_file())
+        return sorted(name for name in self._zip.namelist() if not name.endswith("/"))
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one file; `FileNotFoundError` names file and archive."""
+        try:
+            if self._zip is None:
+                return (self.path / name).read_bytes()
+            with self._lock:
+                return self._zip.read(name)
+        except (KeyError, FileNotFoundError):
+            raise FileNotFoundError(f"{self.path}: no file {name!r}") from None
+
+    def photo(self, name: str) -> NDArray[np.uint8]:
+        """RGB pixels (height, width, 3) by the decoder the service uses."""
+        data = self.read(name)
+        return decode(data, read_header(data, Limits())).pixels
+
+    def cutout(self, name: str) -> Image.Image:
+        """An image with its alpha channel kept, for pasting."""
+        return Image.open(io.BytesIO(self.read(name))).convert("RGBA")

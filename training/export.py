@@ -1,0 +1,121 @@
+"""From a finished run to two files that can be served: int8 weights, and a manifest with figures measured on them."""
+
+import hashlib
+import os
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.numpy import save
+
+from models.manifest import LabelRow, Manifest, Training, find, shrink
+from models.predictor import Input, Licence
+from training import calibrate, evaluate, growth
+from training.loop import Task
+from training.tasks.classifier import ClassifierTask
+from training.tasks.heads import HeadsTask
+from training.tasks.instances import InstancesTask
+
+
+def stored_state(task: Task, state: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    """The network's state under torchvision's key names, grown to the recipe's architecture, as it is stored."""
+    inner = {name.removeprefix("network."): value for name, value in state.items() if name.startswith("network.")}
+    if isinstance(task, ClassifierTask) and task.architecture != task.recipe.architecture:
+        inner = growth.grow(inner, task.architecture, task.recipe.architecture)
+    arrays = {name: value.contiguous().numpy() for name, value in inner.items()}
+    return shrink(arrays)
+
+
+def machine() -> str:
+    """What the run was made on, without names."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name(0)
+    return f"{os.cpu_count()} {platform.machine()} cores, no GPU"
+
+
+def write(folder: Path, manifest: Manifest, tensors: bytes | None = None) -> None:
+    """The two files, the weights only where given."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if tensors is not None:
+        (folder / f"{manifest.name}.safetensors").write_bytes(tensors)
+    (folder / f"{manifest.name}.json").write_text(manifest.model_dump_json(indent=1) + "\n")
+
+
+def export(task: Task, state: dict[str, Any], folder: Path) -> Manifest:
+    """Writes `NAME.safetensors` and `NAME.json` to `folder`; temperatures, thresholds and figures are those of the
+    stored weights, asked through the predictor that serves them."""
+    recipe = task.recipe
+    tensors = save(stored_state(task, state["network"]))
+    side = recipe.side(1.0)
+    manifest = Manifest(
+        name=recipe.name,
+        kind=recipe.kind,
+        summary=recipe.summary,
+        version=f"1.0.0+{datetime.now(UTC):%Y%m%d}",
+        architecture=recipe.architecture,
+        network=recipe.network,
+        labels=_labels(task),
+        table=[LabelRow(**row) for row in task.table] if isinstance(task, ClassifierTask) else [],
+        input=Input(width=side, height=side),
+        training=Training(
+            recipe=recipe.name,
+            data=sorted(recipe.data.values()) or [head["table"] for head in recipe.task["heads"].values()],
+            start=recipe.start,
+            epochs=recipe.epochs,
+            steps=state["steps"],
+            hours=round(state["seconds"] / 3600, 2),
+            machine=machine(),
+            notes=_notes(task),
+        ),
+        figures={},
+        figures_command=f"carlens evaluate {recipe.name} --data DATA",
+        licence=Licence(**recipe.terms),
+        sha256=hashlib.sha256(tensors).hexdigest(),
+    )
+    write(folder, manifest, tensors)
+    manifest = manifest.model_copy(update=_fitted(task, folder))
+    write(folder, manifest)
+    return manifest
+
+
+def _labels(task: Task) -> dict[str, list[str]]:
+    if isinstance(task, HeadsTask):
+        return task.labels
+    assert isinstance(task, (ClassifierTask, InstancesTask))
+    return {"label": task.labels}
+
+
+def _notes(task: Task) -> str:
+    if isinstance(task, ClassifierTask) and task.architecture != task.recipe.architecture:
+        blocks = growth.inserted_blocks(task.architecture, task.recipe.architecture)
+        return (
+            f"Trained at {task.architecture} depth with the first {task.frozen} stages frozen, then grown: {len(blocks)} "
+            f"inserted blocks ({blocks[0]} to {blocks[-1]}) are exact identities, untrained so far."
+        )
+    return ""
+
+
+def _fitted(task: Task, folder: Path) -> dict[str, Any]:
+    """Temperatures, thresholds and figures of what was just written."""
+    predictor = evaluate.PREDICTORS[task.recipe.name](weights_dir=folder)
+    assert find(task.recipe.name, folder).path.parent == folder
+    predictor.load("cpu")
+    if isinstance(task, ClassifierTask):
+        logits, truth = evaluate.classifier_logits(predictor, task)
+        temperature = calibrate.fit_temperature(logits, truth)
+        shares = evaluate.softmax(logits, temperature)
+        threshold = calibrate.sure_threshold(shares.max(axis=1), shares.argmax(axis=1) == truth)
+        figures = evaluate.classifier_figures(logits, truth, temperature, threshold)
+        return {"temperature": {"label": temperature}, "thresholds": {"recognised": threshold}, "figures": figures}
+    if isinstance(task, HeadsTask):
+        heads = evaluate.heads_logits(predictor, task)
+        temperatures = {head: calibrate.fit_temperature(*pair) for head, pair in heads.items()}
+        return {"temperature": temperatures, "figures": evaluate.heads_figures(heads, temperatures)}
+    assert isinstance(task, InstancesTask)
+    boxes, masks = evaluate.detections(predictor, task)
+    quiet = evaluate.alarms(predictor, task.quiet) if task.quiet else []
+    thresholds = calibrate.detection_thresholds(task.photos["val"], boxes, task.labels, quiet)
+    return {"thresholds": thresholds, "figures": evaluate.instances_figures(task, boxes, masks, quiet, thresholds)}

@@ -1,0 +1,65 @@
+"""A recipe: one TOML file that says what is trained on what, and how."""
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+FOLDER = Path(__file__).parent / "recipes"
+
+
+class Recipe(BaseModel):
+    """Every key a recipe file may have; `task` and `data` hold what only one kind of task reads."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    kind: Literal["classifier", "heads", "instances"]
+    summary: str
+    architecture: str
+    start: str = Field(description="File in the data folder with the starting weights, torchvision's key names")
+    sizes: list[list[float]] = Field(description="[[progress, pixels a side], …]: the input size from that progress on")
+    epochs: float
+    batch: int
+    rate: float = Field(description="Peak learning rate of what is new")
+    trunk_rate: float = Field(description="Factor on it for what was pretrained")
+    weight_decay: float = 0.05
+    clip: float = Field(default=5.0, description="Largest gradient norm")
+    smoothing: float = 0.0
+    average: float = Field(default=0.0, description="Decay of the weights' moving average; 0 for none")
+    seed: int = 0
+    network: dict[str, Any] = Field(default_factory=dict)
+    task: dict[str, Any] = Field(default_factory=dict)
+    data: dict[str, str] = Field(default_factory=dict, description="Files of the data folder, by role")
+    terms: dict[str, str] = Field(default_factory=dict, description="licence of the weights, and why")
+
+    def side(self, progress: float) -> int:
+        """Input pixels a side at `progress` in [0, 1]."""
+        return int([size for start, size in self.sizes if start <= progress][-1])
+
+
+def read(name: str, changes: list[str] | None = None) -> Recipe:
+    """The recipe of that name (or path), with `key=value` or `key.key=value` changes; values are TOML.
+
+    Raises `ValueError` with the known names, or with the key that is wrong.
+    """
+    path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
+    if not path.exists():
+        known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.toml")))
+        raise ValueError(f"no recipe {name!r}: known are {known}, or give a path that ends in .toml")
+    table = tomllib.loads(path.read_text())
+    for change in changes or []:
+        key, found, text = change.partition("=")
+        if not found:
+            raise ValueError(f"--set {change!r}: write key=value")
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        *parents, last = key.strip().split(".")
+        place = table
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[last] = value
+    return Recipe.model_validate(table)

@@ -1,0 +1,16 @@
+"""What each kind of network needs to be trained: one file per kind."""
+
+from pathlib import Path
+
+from training.loop import Task
+from training.recipe import Recipe
+
+
+def create(recipe: Recipe, data: Path, work: Path) -> Task:
+    """The task of a recipe on the photos under `data`; `work` is an ignored folder for caches."""
+    from training.tasks.classifier import ClassifierTask
+    from training.tasks.heads import HeadsTask
+    from training.tasks.instances import InstancesTask
+
+    kinds = {"classifier": ClassifierTask, "heads": HeadsTask, "instances": InstancesTask}
+    return kinds[recipe.kind](recipe, data, work)

@@ -1,0 +1,148 @@
+"""One label of many: a ResNet whose early stages may stay frozen, their activations cached."""
+
+import csv
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.networks import build
+from models.networks.classifier import STAGES, Classifier
+from models.photo import Header, Photo, whole
+from training import augment, growth, starts
+from training.data import table
+from training.data.archive import Archive
+from training.features import FeatureCache
+from training.loop import Batch, Task
+from training.recipe import Recipe
+
+
+def read_labels(path: Path) -> list[dict[str, Any]]:
+    """The label table: `label,make,model,year` in class order; make, model and year may be empty."""
+    with path.open(newline="") as file:
+        return [
+            {"label": r["label"], "make": r["make"] or None, "model": r["model"] or None, "year": int(r["year"]) if r["year"] else None}
+            for r in csv.DictReader(file)
+        ]
+
+
+class ClassifierTask(Task):
+    """Recipe keys under `task`: `frozen` (stages left as they are, 0-3), `variants` (varied copies of each photo whose
+    features are kept), `grow_from` (architecture of the starting weights, where it is shallower)."""
+
+    def __init__(self, recipe: Recipe, data: Path, work: Path) -> None:
+        self.recipe, self.data, self.work = recipe, data, work
+        self.table = read_labels(Path(__file__).parents[1] / "data" / recipe.data["label_table"])
+        self.labels = [row["label"] for row in self.table]
+        self.frozen, self.variants = int(recipe.task.get("frozen", 0)), int(recipe.task.get("variants", 1))
+        rows = {split: table.read(data / recipe.data["labels"], recipe.data["column"], self.labels, split) for split in ("train", "val")}
+        self.train_rows, self.val_rows = rows["train"], rows["val"]
+        self.archives = {split: Archive(data / recipe.data[split]) for split in ("train", "val")}
+        self.strength = augment.Strength(**recipe.task.get("augment", {}))
+
+    # The network is trained at its starting depth: blocks inserted as identity would cost time and change nothing
+    # while the trunk is frozen. `export` grows it.
+    @property
+    def architecture(self) -> str:
+        return str(self.recipe.task.get("grow_from", self.recipe.architecture)) if self.frozen >= 3 else self.recipe.architecture
+
+    def network(self) -> nn.Module:
+        network = build(self.architecture, {"label": self.labels}, self.recipe.network)
+        assert isinstance(network, Classifier)
+        state = {k: v for k, v in starts.read(self.data / self.recipe.start).items() if not k.startswith("fc.")}
+        if self.architecture != self.recipe.task.get("grow_from", self.architecture):
+            state = growth.grow(state, self.recipe.task["grow_from"], self.architecture)
+        missing = network.network.load_state_dict(state, strict=False).missing_keys
+        if set(missing) != {"fc.weight", "fc.bias"}:
+            raise ValueError(f"{self.recipe.start} does not fit {self.architecture}: {', '.join(missing[:5])} missing")
+        nn.init.zeros_(network.network.fc.weight)
+        nn.init.zeros_(network.network.fc.bias)
+        for stage in ("conv1", "bn1", *STAGES[: self.frozen]) if self.frozen else ():
+            getattr(network.network, stage).requires_grad_(False)
+        return network
+
+    def groups(self, network: nn.Module) -> list[dict[str, Any]]:
+        named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
+        head = [p for name, p in named if ".fc." in name]
+        kernels = [p for name, p in named if ".fc." not in name and p.ndim > 1]
+        norms = [p for name, p in named if ".fc." not in name and p.ndim <= 1]
+        scale = self.recipe.trunk_rate
+        return [{"params": head, "scale": 1.0}, {"params": kernels, "scale": scale}, {"params": norms, "scale": scale, "weight_decay": 0.0}]
+
+    def mode(self, network: nn.Module) -> None:
+        network.train()
+        for stage in ("bn1", *STAGES[: self.frozen]) if self.frozen else ():
+            getattr(network.network, stage).eval()
+
+    def order(self, epoch: int) -> np.ndarray:
+        return np.random.default_rng((self.recipe.seed, epoch)).permutation(len(self.train_rows))
+
+    def pixels(self, split: str, row: int, side: int, rng: np.random.Generator | None) -> np.ndarray:
+        """One photo at the network's size: as the service prepares it, or varied where `rng` is given."""
+        rows = self.train_rows if split == "train" else self.val_rows
+        photo = self.archives[split].photo(rows[row].file)
+        if rng is not None:
+            return augment.vary(photo, side, self.strength, rng)[0]
+        header = Header(photo.shape[1], photo.shape[0], "")
+        return Photo(header, photo).resized(whole(header), side, side)
+
+    @cached_property
+    def features(self) -> np.ndarray:
+        """Frozen activations: val as it is, then train as it is, then `variants - 1` varied copies of train."""
+        trunk = self.network().eval()
+        assert isinstance(trunk, Classifier)
+        side, val, train = self.recipe.side(1.0), len(self.val_rows), len(self.train_rows)
+
+        def compute(rows: Sequence[int]) -> Tensor:
+            photos = []
+            for row in rows:
+                variant, index = divmod(row - val, train)
+                if row < val:
+                    photos.append(self.pixels("val", row, side, None))
+                else:
+                    photos.append(self.pixels("train", index, side, np.random.default_rng((1, variant, index)) if variant else None))
+            return trunk.features(torch.from_numpy(np.stack(photos)), self.frozen)
+
+        key = [self.recipe.start, self.architecture, self.frozen, side, self.variants, val, train]
+        cache = FeatureCache(self.work / "features.f16", key)
+        return cache.open(val + train * self.variants, compute, lambda done, of: print(f"features {done}/{of}", end="\r", flush=True))
+
+    def sample(self, index: int, side: int, rng: np.random.Generator) -> Any:
+        label = self.train_rows[index].label
+        if not self.frozen:
+            return self.pixels("train", index, side, rng), label
+        row = len(self.val_rows) + index + int(rng.integers(self.variants)) * len(self.train_rows)
+        return np.asarray(self.features[row]), label
+
+    def collate(self, samples: Sequence[Any]) -> Batch:
+        arrays = torch.from_numpy(np.stack([array for array, _ in samples]))
+        return {"input": arrays, "label": torch.tensor([label for _, label in samples])}
+
+    def _logits(self, network: nn.Module, arrays: Tensor) -> Tensor:
+        assert isinstance(network, Classifier)
+        if not self.frozen:
+            return network(arrays)["label"]
+        return network.classify(arrays.permute(0, 3, 1, 2).float(), self.frozen)
+
+    def losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        logits = self._logits(network, batch["input"])
+        return {"label": functional.cross_entropy(logits, batch["label"], label_smoothing=self.recipe.smoothing)}
+
+    @torch.inference_mode()
+    def figures(self, network: nn.Module) -> dict[str, float]:
+        network.eval()
+        right = 0
+        for start in range(0, len(self.val_rows), 32):
+            rows = range(start, min(start + 32, len(self.val_rows)))
+            if self.frozen:
+                arrays = np.asarray(self.features[start : rows.stop])
+            else:
+                arrays = np.stack([self.pixels("val", row, self.recipe.side(1.0), None) for row in rows])
+            found = self._logits(network, torch.from_numpy(arrays)).argmax(1)
+            right += int((found == torch.tensor([self.val_rows[row].label for row in rows])).sum())
+        return {"top1": right / len(self.val_rows)}

@@ -1,0 +1,157 @@
+"""Several labels from one trunk, where each photo is labelled for one head only."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.networks import build
+from models.networks.heads import MultiHead
+from models.photo import Header, Photo, whole
+from training import augment, starts
+from training.data import table
+from training.data.archive import Archive
+from training.loop import Batch, Task
+from training.recipe import Recipe
+
+MISSING = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One photo: where it lies, which head it labels and how; a cut-out has its background removed."""
+
+    archive: str
+    file: str
+    head: str
+    label: int
+    cutout: bool
+
+
+class HeadsTask(Task):
+    """Recipe keys under `task`: `heads.NAME` with `labels`, `table`, `photos` (default archive), `share` (of a batch),
+    `mirror` (pairs of labels that swap when a photo is mirrored) and `balance` (draw its labels equally often)."""
+
+    def __init__(self, recipe: Recipe, data: Path, work: Path) -> None:
+        self.recipe, self.data = recipe, data
+        self.heads: dict[str, dict[str, Any]] = recipe.task["heads"]
+        self.labels: dict[str, list[str]] = {name: list(head["labels"]) for name, head in self.heads.items()}
+        self.samples = {split: [s for name in self.heads for s in self._read(name, split)] for split in ("train", "val")}
+        names = {s.archive for rows in self.samples.values() for s in rows}
+        self.archives = {name: Archive(data / name) for name in names}
+        self.strength = augment.Strength(**recipe.task.get("augment", {}))
+        self.mirror = {name: self._mirror(name) for name in self.heads}
+
+    def _read(self, name: str, split: str) -> list[Sample]:
+        head = self.heads[name]
+        found = []
+        for row in table.read(self.data / head["table"], name, self.labels[name], split):
+            cutout = row.extra.get("kind") == "cutout"
+            archive = row.extra.get("archive") or f"{head['cutouts' if cutout else 'photos']}_{split}"
+            found.append(Sample(archive.removesuffix(".zip"), row.file, name, row.label, cutout))
+        return found
+
+    def _mirror(self, name: str) -> dict[int, int]:
+        pairs: Mapping[str, str] = self.heads[name].get("mirror", {})
+        swapped = {**pairs, **{b: a for a, b in pairs.items()}}
+        return {i: self.labels[name].index(swapped.get(label, label)) for i, label in enumerate(self.labels[name])}
+
+    def network(self) -> nn.Module:
+        network = build(self.recipe.architecture, self.labels, self.recipe.network)
+        assert isinstance(network, MultiHead)
+        state = {k: v for k, v in starts.read(self.data / self.recipe.start).items() if not k.startswith("fc.")}
+        network.network.trunk.load_state_dict(state)
+        for stage in self.recipe.task.get("frozen", []):
+            getattr(network.network.trunk, stage).requires_grad_(False)
+        return network
+
+    def groups(self, network: nn.Module) -> list[dict[str, Any]]:
+        named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
+        heads = [p for name, p in named if ".heads." in name]
+        kernels = [p for name, p in named if ".heads." not in name and p.ndim > 1]
+        norms = [p for name, p in named if ".heads." not in name and p.ndim <= 1]
+        scale = self.recipe.trunk_rate
+        return [{"params": heads, "scale": 1.0}, {"params": kernels, "scale": scale}, {"params": norms, "scale": scale, "weight_decay": 0.0}]
+
+    def mode(self, network: nn.Module) -> None:
+        network.train()
+        for stage in self.recipe.task.get("frozen", []):
+            getattr(network.network.trunk, stage).eval()
+
+    @cached_property
+    def _by_head(self) -> dict[str, np.ndarray]:
+        rows = self.samples["train"]
+        return {name: np.array([i for i, s in enumerate(rows) if s.head == name]) for name in self.heads}
+
+    def _draws(self, name: str, count: int, rng: np.random.Generator) -> np.ndarray:
+        """`count` samples of a head, every sample about equally often, or every label where `balance` asks for it."""
+        rows = self._by_head[name]
+        if not self.heads[name].get("balance"):
+            return np.concatenate([rng.permutation(rows) for _ in range(count // len(rows) + 1)])[:count]
+        labels = np.array([self.samples["train"][i].label for i in rows])
+        weight = 1 / np.sqrt(np.bincount(labels, minlength=len(self.labels[name])))[labels]
+        return rng.choice(rows, count, p=weight / weight.sum())
+
+    def order(self, epoch: int) -> np.ndarray:
+        """Each batch holds every head by its `share`; an epoch is as long as `task.epoch` says."""
+        rng = np.random.default_rng((self.recipe.seed, epoch))
+        batches = int(self.recipe.task["epoch"]) // self.recipe.batch
+        counts = {name: round(head["share"] * self.recipe.batch) for name, head in self.heads.items()}
+        if sum(counts.values()) != self.recipe.batch:
+            raise ValueError(f"the heads' shares give {counts}, which is not a batch of {self.recipe.batch}")
+        drawn = [self._draws(name, count * batches, rng).reshape(batches, count) for name, count in counts.items()]
+        return np.concatenate(drawn, axis=1).ravel()
+
+    def pixels(self, sample: Sample, rng: np.random.Generator) -> np.ndarray:
+        """The photo; a cut-out is pasted on a stretch of some photo of the colour or type set, or on plain grey."""
+        archive = self.archives[sample.archive]
+        if not sample.cutout:
+            return archive.photo(sample.file)
+        others = self._by_head[self.recipe.task["backgrounds"]]
+        behind = self.samples["train"][int(rng.choice(others))]
+        if rng.random() < 0.1:
+            background = np.full((64, 64, 3), rng.integers(0, 256), np.uint8)
+        else:
+            background = self.archives[behind.archive].photo(behind.file)
+        return augment.paste(archive.cutout(sample.file), background, rng)
+
+    def val_pixels(self, index: int) -> np.ndarray:
+        """A `val` photo; what is random about a pasted cut-out is the same every time."""
+        return self.pixels(self.samples["val"][index], np.random.default_rng((2, index)))
+
+    def sample(self, index: int, side: int, rng: np.random.Generator) -> Any:
+        sample = self.samples["train"][index]
+        pixels, mirrored = augment.vary(self.pixels(sample, rng), side, self.strength, rng)
+        return pixels, sample.head, self.mirror[sample.head][sample.label] if mirrored else sample.label
+
+    def collate(self, samples: Sequence[Any]) -> Batch:
+        targets = {name: torch.tensor([label if head == name else MISSING for _, head, label in samples]) for name in self.heads}
+        return {"image": torch.from_numpy(np.stack([pixels for pixels, _, _ in samples])), "targets": targets}
+
+    def losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """Sum of one cross-entropy a head, over the photos that have its label."""
+        logits = network(batch["image"])
+        return {
+            name: functional.cross_entropy(logits[name], target, ignore_index=MISSING, label_smoothing=self.recipe.smoothing)
+            for name, target in batch["targets"].items()
+        }
+
+    @torch.inference_mode()
+    def figures(self, network: nn.Module) -> dict[str, float]:
+        network.eval()
+        side, rows = self.recipe.side(1.0), self.samples["val"]
+        right: dict[str, list[bool]] = {name: [] for name in self.heads}
+        for start in range(0, len(rows), 64):
+            chosen = rows[start : start + 64]
+            photos = [self.val_pixels(start + n) for n in range(len(chosen))]
+            fitted = [Photo(header, p).resized(whole(header), side, side) for p in photos for header in [Header(p.shape[1], p.shape[0], "")]]
+            logits = network(torch.from_numpy(np.stack(fitted)))
+            for n, s in enumerate(chosen):
+                right[s.head].append(int(logits[s.head][n].argmax()) == s.label)
+        return {name: float(np.mean(values)) for name, values in right.items()}

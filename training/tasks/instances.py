@@ -1,0 +1,151 @@
+"""Instances with boxes and masks: any set of COCO polygons, and photos on which nothing is to be found."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor, nn
+
+from models.networks import build
+from models.networks.detector import Detector
+from models.photo import Header, Photo, whole
+from training import augment, starts
+from training.data import coco
+from training.data.archive import Archive
+from training.data.coco import Annotated, Instance
+from training.loop import Batch, Task
+from training.metrics import average_precision
+from training.recipe import Recipe
+
+
+def rasterise(rings: Sequence[np.ndarray], side: int) -> np.ndarray:
+    """Rings in pixels to a mask uint8 (side, side) of 0 and 1."""
+    mask = Image.new("L", (side, side))
+    for ring in rings:
+        ImageDraw.Draw(mask).polygon([(float(x), float(y)) for x, y in ring], fill=1)
+    return np.asarray(mask)
+
+
+def frame(size: tuple[int, int], zoom: float, rng: np.random.Generator) -> tuple[float, float, float, float]:
+    """A random part of a photo, each side at least `1 - zoom` of its own; x1, y1, x2, y2."""
+    width, height = size
+    w, h = width * rng.uniform(1 - zoom, 1), height * rng.uniform(1 - zoom, 1)
+    x, y = rng.uniform(0, width - w), rng.uniform(0, height - h)
+    return x, y, x + w, y + h
+
+
+class InstancesTask(Task):
+    """Recipe keys under `task`: `labels`, `zoom` (largest share cut from a side), `negatives` (photos without any
+    instance that an epoch adds, from the archive `data.negatives`; false alarms are counted on `data.quiet`), `frozen` (features of the trunk left as they are)."""
+
+    def __init__(self, recipe: Recipe, data: Path, work: Path) -> None:
+        self.recipe, self.data = recipe, data
+        self.labels: list[str] = list(recipe.task["labels"])
+        self.photos = {split: coco.read(data / recipe.data[f"{split}_labels"], self.labels) for split in ("train", "val")}
+        self.archives = {split: Archive(data / recipe.data[split]) for split in ("train", "val")}
+        self.zoom = float(recipe.task.get("zoom", 0.3))
+        self.negatives = Archive(data / recipe.data["negatives"]) if "negatives" in recipe.data else None
+        self.quiet = Archive(data / recipe.data["quiet"]) if "quiet" in recipe.data else None
+        self.empty = self.negatives.names() if self.negatives else []
+        every = int(recipe.task.get("every", 1))
+        self.photos["train"] = self.photos["train"][::every]
+
+    def network(self) -> nn.Module:
+        network = build(self.recipe.architecture, {"label": self.labels}, self.recipe.network)
+        assert isinstance(network, Detector)
+        body: nn.Module = network.network.backbone.body
+        state = starts.read(self.data / self.recipe.start)
+        wanted = body.state_dict()
+        state = {k.removeprefix("features."): v for k, v in state.items()}
+        missing = [name for name in wanted if name not in state]
+        if missing:
+            raise ValueError(f"{self.recipe.start} does not fit {self.recipe.architecture}: {', '.join(missing[:5])} missing")
+        body.load_state_dict({name: state[name] for name in wanted})
+        for name, child in body.named_children():
+            if name in self.recipe.task.get("frozen", []):
+                child.requires_grad_(False)
+        return network
+
+    def groups(self, network: nn.Module) -> list[dict[str, Any]]:
+        named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
+        trunk = [p for name, p in named if ".backbone.body." in name]
+        rest = [p for name, p in named if ".backbone.body." not in name]
+        return [{"params": rest, "scale": 1.0}, {"params": trunk, "scale": self.recipe.trunk_rate}]
+
+    def order(self, epoch: int) -> np.ndarray:
+        """Every photo once, and `negatives` of the empty ones, whose numbers follow."""
+        rng = np.random.default_rng((self.recipe.seed, epoch))
+        known = len(self.photos["train"])
+        empty = rng.choice(len(self.empty), min(len(self.empty), int(self.recipe.task.get("negatives", 0))), replace=False) + known
+        return rng.permutation(np.concatenate([np.arange(known), empty]).astype(np.int64))
+
+    def _read(self, index: int) -> tuple[np.ndarray, list[Instance]]:
+        rows = self.photos["train"]
+        if index < len(rows):
+            return self.archives["train"].photo(rows[index].file), rows[index].instances
+        assert self.negatives is not None
+        return self.negatives.photo(self.empty[index - len(rows)]), []
+
+    def sample(self, index: int, side: int, rng: np.random.Generator) -> Any:
+        """A random frame of the photo, maybe mirrored, with the instances of which at least a quarter is left."""
+        pixels, instances = self._read(index)
+        height, width = pixels.shape[:2]
+        x1, y1, x2, y2 = frame((width, height), self.zoom, rng)
+        image = Image.fromarray(pixels).resize((side, side), Image.Resampling.BILINEAR, box=(x1, y1, x2, y2))
+        image = augment.light(image, 0.2, rng)
+        mirrored = rng.random() < 0.5
+        if mirrored:
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        kept, scale = [], np.array([side / (x2 - x1), side / (y2 - y1)])
+        for instance in instances:
+            rings = [(ring - (x1, y1)) * scale for ring in instance.rings]
+            if mirrored:
+                rings = [np.stack([side - ring[:, 0], ring[:, 1]], axis=1) for ring in rings]
+            full = Instance(instance.label, rings).box()
+            box = np.clip(full, 0, side)
+            left = (box[2] - box[0]) * (box[3] - box[1])
+            if box[2] - box[0] >= 3 and box[3] - box[1] >= 3 and left >= 0.25 * (full[2] - full[0]) * (full[3] - full[1]):
+                kept.append((box, instance.label + 1, rasterise(rings, side)))
+        return np.asarray(image), kept
+
+    def collate(self, samples: Sequence[Any]) -> Batch:
+        targets = []
+        for pixels, kept in samples:
+            side = pixels.shape[0]
+            targets.append(
+                {
+                    "boxes": torch.tensor(np.array([box for box, _, _ in kept]), dtype=torch.float32).reshape(-1, 4),
+                    "labels": torch.tensor([label for _, label, _ in kept], dtype=torch.int64),
+                    "masks": torch.from_numpy(np.array([mask for _, _, mask in kept], np.uint8).reshape(-1, side, side)),
+                }
+            )
+        return {"image": torch.from_numpy(np.stack([pixels for pixels, _ in samples])), "targets": targets}
+
+    def losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        assert isinstance(network, Detector)
+        return network.losses(batch["image"], batch["targets"])
+
+    @torch.inference_mode()
+    def found(self, network: nn.Module, photos: Sequence[Annotated], archive: Archive, batch: int = 8) -> list[dict[str, Any]]:
+        """COCO results, boxes only, in the photos' own pixels."""
+        network.eval()
+        side, results = self.recipe.side(1.0), []
+        for start in range(0, len(photos), batch):
+            chosen = photos[start : start + batch]
+            pixels = [archive.photo(photo.file) for photo in chosen]
+            fitted = [Photo(h, p).resized(whole(h), side, side) for p in pixels for h in [Header(p.shape[1], p.shape[0], "")]]
+            output = {name: value.numpy() for name, value in network(torch.from_numpy(np.stack(fitted))).items()}
+            for n, photo in enumerate(chosen):
+                scale = np.array([photo.width, photo.height] * 2) / side
+                for box, score, label in zip(output["boxes"][n] * scale, output["scores"][n], output["labels"][n], strict=True):
+                    if score > 0:
+                        x1, y1, x2, y2 = (float(v) for v in box)
+                        results.append({"image_id": photo.id, "category_id": int(label), "bbox": [x1, y1, x2 - x1, y2 - y1], "score": float(score)})
+        return results
+
+    def figures(self, network: nn.Module) -> dict[str, float]:
+        results = self.found(network, self.photos["val"], self.archives["val"])
+        return average_precision(self.photos["val"], results, self.labels, "bbox")
