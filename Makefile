@@ -41,8 +41,9 @@ lock: $(VENV)/.dev ## Compile the lock files anew from pyproject.toml (UPGRADE=1
 openapi: $(VENV)/.dev ## Write openapi/openapi.json from the code
 	$(BIN)/carlens openapi --output openapi/openapi.json
 
-bench: $(VENV)/.dev ## Measure a running server: latency and throughput by concurrency (URL=http://...)
-	$(BIN)/python tests/bench/load.py $(or $(URL),http://127.0.0.1:$(PORT))
+bench: $(VENV)/.dev ## Measure what the batcher adds, then a service that runs (URL=http://...)
+	$(BIN)/python -m tests.bench.bench_batcher
+	$(BIN)/python -m tests.bench.bench_service $(or $(URL),http://127.0.0.1:$(PORT))
 
 build-image: ## Build the images carlens:cpu and carlens:cuda
 	docker build --file docker/Dockerfile --target cpu --tag $(IMAGE):cpu .

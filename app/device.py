@@ -165,7 +165,6 @@ class Device:
                 lane.state = "failed"
             return
         with self.lock:
-            lane.sizes = tuple(sorted(lane.warmed))
             lane.state = "ready"
 
     def _turn(self, wait: bool) -> bool:

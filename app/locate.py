@@ -9,7 +9,7 @@ from models.predictor import Specification
 
 Box = tuple[float, float, float, float]
 
-NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 LEAST = 1.0
 """Pixels a side that must be left of a box after it is cut to the photo."""
 

@@ -1,7 +1,6 @@
 """Puts the gateway together: settings, predictors, batcher, pipeline, routes. The one place that knows them all."""
 
 import json
-import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib import metadata
@@ -18,10 +17,8 @@ from app.routes import annotated, docs, health, inspect, models, predict
 from app.routes import metrics as metrics_route
 from app.schemas import AnyPredictor
 from app.settings import Settings
-
-NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-RESERVED = {"inspect", "models"}
-"""Addresses under /v1 that are not predictors'."""
+from models.backends import resolve_device
+from models.registry import discover
 
 DESCRIPTION = """
 Answers questions about photos of cars: where the car is damaged, which make and model it is, its colour and type, and
@@ -49,16 +46,17 @@ TAGS = [
 def create_app(settings: Settings | None = None, predictors: Mapping[str, AnyPredictor] | None = None) -> FastAPI:
     """The gateway as an ASGI app. Without `predictors`, those installed; `settings.predictors` chooses among them.
 
-    Raises `ValueError` where a wanted predictor is not there or cannot be served beside the others.
+    Raises what `discover` raises, and `ValueError` where a wanted predictor is not there or two of them do not fit
+    together.
     """
     settings = settings or Settings()
     if predictors is None:
-        from models.registry import discover
-
-        predictors = discover()
-    served = wanted(predictors, settings.predictors)
+        served = discover(settings.weights_dir, settings.predictors)
+    else:
+        served = chosen(predictors, settings.predictors)
     metrics = Metrics()
-    batcher = Batcher(device_name(settings), queue_limit=settings.queue_limit, observer=metrics)
+    device = "cpu" if settings.device == "cpu" else resolve_device(settings.device)  # which may load a large library
+    batcher = Batcher(device, queue_limit=settings.queue_limit, observer=metrics)
     for name, one in served.items():
         batcher.add(name, one.load, one.run, one.specification.inputs, one.specification.batch_sizes)
     pipeline = Pipeline(settings, served, batcher, metrics)
@@ -86,6 +84,7 @@ def create_app(settings: Settings | None = None, predictors: Mapping[str, AnyPre
         lifespan=lifespan,
     )
     app.state.batcher = batcher
+    app.state.metrics = metrics
     for router in (
         predict.router(settings, served.values(), door),
         annotated.router(settings, served.values(), door),
@@ -101,25 +100,12 @@ def create_app(settings: Settings | None = None, predictors: Mapping[str, AnyPre
     return app
 
 
-def wanted(found: Mapping[str, AnyPredictor], names: list[str] | None) -> dict[str, AnyPredictor]:
-    """The predictors to serve, by name in the order wanted. Raises `ValueError` naming what is wrong."""
-    for name in found if names is None else names:
-        if name not in found:
-            raise ValueError(f"no predictor is called {name!r}; installed are: {', '.join(sorted(found)) or 'none'}")
-        if not NAME.fullmatch(name) or name in RESERVED:
-            raise ValueError(f"{name!r} cannot be a predictor's name: /v1/{name} is taken, or not a plain address")
-        if found[name].specification.name != name:
-            raise ValueError(f"the predictor {name!r} calls itself {found[name].specification.name!r}")
-    return {name: found[name] for name in (found if names is None else dict.fromkeys(names))}
-
-
-def device_name(settings: Settings) -> str:
-    """The device to load on; `auto` is settled where the backends are known."""
-    try:
-        from models.backends import resolve_device
-    except ImportError:
-        return "cpu" if settings.device == "auto" else settings.device
-    return resolve_device(settings.device)
+def chosen(given: Mapping[str, AnyPredictor], names: list[str] | None) -> dict[str, AnyPredictor]:
+    """Those of `given` that are wanted, in that order. Raises `ValueError` naming the first that is not there."""
+    for name in names or []:
+        if name not in given:
+            raise ValueError(f"no predictor is called {name!r}; there are: {', '.join(given) or 'none'}")
+    return dict(given) if names is None else {name: given[name] for name in names}
 
 
 def openapi_document(settings: Settings | None = None) -> str:

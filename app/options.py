@@ -84,7 +84,8 @@ def inspect_options(predictors: Iterable[AnyPredictor]) -> type[Options]:
 
 
 def _meaning(field: FieldInfo) -> dict[str, Any]:
-    schema = TypeAdapter(Annotated[field.annotation, field]).json_schema()
+    whole: Any = Annotated[field.annotation, field]
+    schema = TypeAdapter(whole).json_schema()
     return {key: value for key, value in schema.items() if key not in NOTES}
 
 

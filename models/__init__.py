@@ -1,1 +1,1 @@
-"""The predictors and all they need to answer: photos, weights, networks, backends. Knows neither `app` nor `training`."""
+"""The predictors and all they need to answer: photos, weights, networks, backends. Imports no `app`, no `training`."""

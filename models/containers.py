@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass
 
 from models import exif
-from models.formats import UndecodableImage, UnsupportedFormat, damaged, ends_early
+from models.formats import UnsupportedFormat, damaged, ends_early
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,8 @@ _STRIPS = ((273, 279), (324, 325))  # where strips or tiles begin, and how long 
 _WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT, _SUBFILE, _DNG = 0x100, 0x101, 0x142, 0x143, 0xFE, 0xC612
 # Sizes, sample layout, compression and its tables, strips and tiles, palette, chroma: what pixels are made of.
 _TIFF_PIXELS = frozenset(
-    [_WIDTH, _HEIGHT, 258, 259, 262, 266, 273, 277, 278, 279, 284, 292, 293, 317, 320]
-    + [_TILE_WIDTH, _TILE_HEIGHT, 324, 325, 332, 338, 339, 347, *range(512, 522), 529, 530, 531, 532]
+    {_WIDTH, _HEIGHT, 258, 259, 262, 266, 273, 277, 278, 279, 284, 292, 293, 317, 320}
+    | {_TILE_WIDTH, _TILE_HEIGHT, 324, 325, 332, 338, 339, 347, *range(512, 522), 529, 530, 531, 532}
 )
 
 
@@ -105,7 +105,7 @@ def tiff(data: bytes) -> Container:
         if entry.tag in _TIFF_PIXELS and entry.size:
             if entry.offset + entry.size > len(data):
                 raise ends_early("TIFF")
-            if entry.count > MAX_TAG_VALUES and entry.type != 7:
+            if entry.values > MAX_TAG_VALUES and entry.type != 7:
                 raise damaged("TIFF")
             kept.setdefault(entry.tag, entry)
     if _WIDTH not in numbers or _HEIGHT not in numbers:

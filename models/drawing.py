@@ -124,7 +124,7 @@ class _Style:
         height, width = pixels.shape[:2]
         side = (width * height) ** 0.5
         points = max(10, round(side / 48))
-        return cls(_font(points), max(1, round(side / 480)), max(2, round(points * 0.3)), round(points * 1.35))
+        return cls(_font(points), max(2, round(side / 480)), max(2, round(points * 0.3)), round(points * 1.35))
 
 
 @lru_cache(maxsize=64)
@@ -224,7 +224,7 @@ def _draw_label(
 def _place(
     anchor: Box, width: float, height: float, size: tuple[int, int], taken: Sequence[Box]
 ) -> tuple[float, float]:
-    """Above the shape, else below, inside, beside; moved into the photo; the place that hides the least of other labels."""
+    """Above the shape, else below, inside, beside; moved into the photo; whichever hides the least of other labels."""
     x1, y1, x2, y2 = anchor
     wanted = [
         (x1, y1 - height),
@@ -265,7 +265,7 @@ def _ink(background: Color) -> Color:
 
 
 def _linear(channel: float) -> float:
-    return channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4  # type: ignore[no-any-return]
+    return channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4
 
 
 def _shortened(text: str, style: _Style, room: float) -> str:

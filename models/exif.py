@@ -16,7 +16,7 @@ class Entry(NamedTuple):
 
     tag: int
     type: int
-    count: int
+    values: int
     offset: int
     size: int
     raw: bytes
@@ -47,12 +47,12 @@ def integers(data: bytes, entry: Entry) -> tuple[int, ...]:
     code = {1: "B", 3: "H", 4: "I"}.get(entry.type)
     if code is None or entry.offset + entry.size > len(data):
         return ()
-    return struct.unpack_from(f"{byte_order(data)}{entry.count}{code}", data, entry.offset)
+    return struct.unpack_from(f"{byte_order(data)}{entry.values}{code}", data, entry.offset)
 
 
 def integer(data: bytes, entry: Entry) -> int | None:
     """The first of `integers`."""
-    return next(iter(integers(data, entry._replace(count=min(entry.count, 1)))), None)
+    return next(iter(integers(data, entry._replace(values=min(entry.values, 1)))), None)
 
 
 def orientation(data: bytes) -> int:

@@ -17,7 +17,7 @@ MAX_SCANS = 100
 
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = frozenset(range(0xD0, 0xD8)) | {0x00, 0x01}
-_EOI, _SOS, _APP1, _APP14 = 0xD9, 0xDA, 0xE1, 0xEE
+_EOI, _SOS, _APP1, _APP14, _COMMENT = 0xD9, 0xDA, 0xE1, 0xEE, 0xFE
 
 # What libjpeg only remarks on: the pixels are all there. Everything else it warns of means that some are not.
 _HARMLESS = ("extraneous bytes", "Invalid SOS parameters", "JFIF revision", "Adobe color transform")
@@ -65,7 +65,7 @@ def read(data: bytes) -> Frame:
             size = _size(segment)
         if marker == _APP1 and orientation is None and segment.startswith(b"Exif\0\0"):
             orientation = exif.orientation(segment)
-        if not 0xE0 <= marker <= 0xEF and marker != 0xFE or marker == _APP14:
+        if marker == _APP14 or not (0xE0 <= marker <= 0xEF or marker == _COMMENT):
             kept.append(data[position:end])
         position = end
     raise damaged("JPEG")
@@ -85,7 +85,7 @@ def decode(data: bytes, frame: Frame, divisor: int) -> NDArray[np.uint8]:
 
     A stream that ends early or has holes is an error, never grey filler. Raises `UndecodableImage`, `ValueError`.
     """
-    # Bytes that look like a scan's marker may stand in metadata; so the cheap count first, the exact one where it matters.
+    # What looks like a scan's marker may stand in metadata: the cheap count first, the exact one where it matters.
     if data.count(b"\xff\xda") > MAX_SCANS and _scans(data, frame.scan) > MAX_SCANS:
         raise UndecodableImage(f"The JPEG has more than {MAX_SCANS} scans. Save the photo again and send that.")
     height, width = -(-frame.height // divisor), -(-frame.width // divisor)

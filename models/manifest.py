@@ -96,14 +96,18 @@ class Weights:
         self.manifest, self.path = manifest, path
 
     def tensors(self) -> dict[str, NDArray[np.generic]]:
-        """The network's state, int8 kernels expanded to fp32. Raises `WeightsError` where the file is not the manifest's."""
+        """The network's state, int8 kernels expanded to fp32; `WeightsError` where the file is not the manifest's."""
         try:
             data = self.path.read_bytes()
         except OSError as error:
-            raise WeightsError(f"{self.path}: cannot be read ({error.strerror}); the manifest beside it expects it") from error
+            raise WeightsError(
+                f"{self.path}: cannot be read ({error.strerror}); the manifest beside it expects it"
+            ) from error
         found = hashlib.sha256(data).hexdigest()
         if found != self.manifest.sha256:
-            raise WeightsError(f"{self.path}: sha256 is {found[:12]}…, the manifest expects {self.manifest.sha256[:12]}…")
+            raise WeightsError(
+                f"{self.path}: sha256 is {found[:12]}…, the manifest expects {self.manifest.sha256[:12]}…"
+            )
         try:
             return expand(load(data))
         except SafetensorError as error:
@@ -111,7 +115,7 @@ class Weights:
 
 
 def find(name: str, weights_dir: Path | None = None) -> Weights:
-    """The weights of that name: `weights_dir` (the setting `CARLENS_WEIGHTS_DIR`) is searched before the shipped folder.
+    """The weights of that name; `weights_dir` (the setting `CARLENS_WEIGHTS_DIR`) is searched before the shipped ones.
 
     Raises `WeightsError` where there are none, or where the manifest is broken or another's.
     """
@@ -120,12 +124,16 @@ def find(name: str, weights_dir: Path | None = None) -> Weights:
         path = folder / f"{name}.json"
         if path.exists():
             return _open(path, name)
-    raise WeightsError(f"no weights for {name!r}: expected {name}.json and {name}.safetensors in {' or '.join(map(str, folders))}")
+    raise WeightsError(
+        f"no weights for {name!r}: expected {name}.json and {name}.safetensors in {' or '.join(map(str, folders))}"
+    )
 
 
 def _open(path: Path, name: str) -> Weights:
     try:
         manifest = Manifest.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror})") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -146,9 +154,9 @@ def shrink(state: Mapping[str, NDArray[np.generic]], smallest: int = 4096) -> di
         if value.ndim < 2 or value.size < smallest or value.dtype.kind != "f":
             stored[name] = np.ascontiguousarray(value)
             continue
-        peak = np.abs(value.reshape(len(value), -1)).max(axis=1)
+        peak = np.abs(value.reshape(len(value), -1).astype(np.float32)).max(axis=1)
         scale = np.where(peak > 0, peak / 127, 1).astype(np.float32)
-        grid = value / scale.reshape(-1, *[1] * (value.ndim - 1))
+        grid = value.astype(np.float32) / scale.reshape(-1, *[1] * (value.ndim - 1))
         stored[name] = np.rint(grid).clip(-127, 127).astype(np.int8)
         stored[name + SCALE] = scale
     return stored
@@ -162,7 +170,7 @@ def expand(stored: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.ge
             continue
         scale = stored.get(name + SCALE)
         if scale is not None:
-            state[name] = value.astype(np.float32) * scale.reshape(-1, *[1] * (value.ndim - 1))
+            state[name] = value.astype(np.float32) * scale.astype(np.float32).reshape(-1, *[1] * (value.ndim - 1))
         else:
             state[name] = value.astype(np.float32) if value.dtype.kind == "f" else value
     return state

@@ -3,7 +3,7 @@
 import numpy as np
 from contourpy import LineType, contour_generator
 from numpy.typing import NDArray
-from pycocotools import mask as coco
+from pycocotools import mask as coco  # type: ignore[import-untyped]
 
 from models.answers import PolygonMask, RleMask
 
@@ -12,7 +12,7 @@ Ring = NDArray[np.float64]
 
 def trace(probabilities: NDArray[np.floating], box: tuple[float, float, float, float]) -> list[Ring]:
     """Outer rings (n, 2) as x, y in photo pixels of a mask (side, side) that spans `box` (x1, y1, x2, y2), at
-    probability 0.5, or at most of its peak where it never gets there. Marching squares: sub-pixel, no stairs."""
+    probability 0.5, or at four fifths of its peak where it never gets there. Marching squares: sub-pixel, no stairs."""
     side = len(probabilities)
     padded = np.zeros((side + 2, side + 2))
     padded[1:-1, 1:-1] = probabilities
@@ -22,7 +22,8 @@ def trace(probabilities: NDArray[np.floating], box: tuple[float, float, float, f
     lines = contour_generator(z=padded, line_type=LineType.Separate).lines(level)
     x1, y1, x2, y2 = box
     scale = np.array([(x2 - x1) / side, (y2 - y1) / side])
-    rings = [(np.clip((np.asarray(line) - 0.5) * scale, 0, scale * side) + (x1, y1)) for line in lines]
+    corner = np.array([x1, y1])
+    rings = [np.clip((np.asarray(line) - 0.5) * scale, 0, scale * side) + corner for line in lines]
     # Holes run the other way round than outer rings; COCO's polygons cannot say "hole", so they are filled.
     areas = [signed_area(ring) for ring in rings]
     outer = max(areas, key=abs, default=0.0)
@@ -43,6 +44,8 @@ def polygons(rings: list[Ring]) -> PolygonMask:
 
 def run_lengths(rings: list[Ring], width: int, height: int) -> RleMask:
     """Rings as COCO's compressed run lengths over the whole photo."""
-    codes = coco.frPyObjects([ring.ravel().tolist() for ring in rings], height, width)
-    merged = coco.merge(codes) if rings else coco.encode(np.zeros((height, width), np.uint8, order="F"))
+    if rings:
+        merged = coco.merge(coco.frPyObjects([ring.ravel().tolist() for ring in rings], height, width))
+    else:
+        merged = coco.encode(np.zeros((height, width), np.uint8, order="F"))
     return RleMask(size=[height, width], counts=merged["counts"].decode("ascii"))

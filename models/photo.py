@@ -81,13 +81,13 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """Upright RGB pixels, uint8 (height, width, 3); maybe decoded smaller than `header` says (a JPEG at 1/2, 1/4, 1/8)."""
+    """Upright RGB pixels, uint8 (height, width, 3); a JPEG maybe decoded at 1/2, 1/4 or 1/8 of `header`'s size."""
 
     header: Header
     pixels: NDArray[np.uint8]
 
     def resized(self, region: Region, width: int, height: int) -> NDArray[np.uint8]:
-        """The region scaled to `width` x `height`, aspect not kept: uint8 (height, width, 3), bilinear with antialiasing.
+        """The region scaled to `width` x `height`, aspect not kept: uint8 (height, width, 3), bilinear, antialiased.
 
         What reaches over the photo's edge is cut off first; a region under one decoded pixel is widened to one."""
         rows, columns = self.pixels.shape[:2]

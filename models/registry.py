@@ -5,11 +5,12 @@ import re
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import Any
 
 from models.predictor import Predictor
 
 GROUP = "carlens.predictors"
-AnyPredictor = Predictor  # type: ignore[type-arg]
+AnyPredictor = Predictor[Any, Any]
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _TAKEN = frozenset({"inspect", "models"})
 
@@ -27,7 +28,8 @@ def discover(
     `weights_dir` gets the setting of that name. Raises `RegistryError`, or what the predictor itself raises where its
     weights are missing or broken.
     """
-    found = {point.name: point for point in sorted(points or entry_points(group=GROUP), key=lambda point: point.name)}
+    given = entry_points(group=GROUP) if points is None else points
+    found = {point.name: point for point in sorted(given, key=lambda point: point.name)}
     names = list(found) if wanted is None else list(wanted)
     unknown = [name for name in names if name not in found]
     if unknown:
@@ -38,7 +40,9 @@ def discover(
 def _create(point: EntryPoint, weights_dir: Path | None) -> AnyPredictor:
     where = f"entry point {point.name} = {point.value}"
     if not _NAME.fullmatch(point.name) or point.name in _TAKEN:
-        raise RegistryError(f"{where}: a name is lower-case letters, digits and _, and none of {', '.join(sorted(_TAKEN))}")
+        raise RegistryError(
+            f"{where}: a name is lower-case letters, digits and _, and none of {', '.join(sorted(_TAKEN))}"
+        )
     try:
         factory = point.load()
     except (ImportError, AttributeError) as error:
@@ -48,5 +52,7 @@ def _create(point: EntryPoint, weights_dir: Path | None) -> AnyPredictor:
     if not isinstance(predictor, Predictor):
         raise RegistryError(f"{where}: gave {type(predictor).__name__}, expected a models.predictor.Predictor")
     if predictor.specification.name != point.name:
-        raise RegistryError(f"{where}: its specification is named {predictor.specification.name!r}, expected {point.name!r}")
+        raise RegistryError(
+            f"{where}: its specification is named {predictor.specification.name!r}, expected {point.name!r}"
+        )
     return predictor

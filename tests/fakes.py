@@ -29,7 +29,7 @@ class Area(BaseModel):
     x2: float
     y2: float
     source: str
-    score: float | None
+    score: float | None = None
 
 
 class BrightnessAnswer(BaseModel):
@@ -110,9 +110,7 @@ class Brightness(Predictor[RegionOptions, BrightnessAnswer]):
         channels = [float(value) for value in output["channels"]]
         mean = self.mean(sum(channels) / 3)
         least = getattr(options, "min_score", 0.5)
-        area = Area(
-            x1=region.x1, y1=region.y1, x2=region.x2, y2=region.y2, source=region.source, score=region.score
-        )
+        area = Area(x1=region.x1, y1=region.y1, x2=region.x2, y2=region.y2, source=region.source, score=region.score)
         shown = channels[: getattr(options, "top_k", 3)]
         return BrightnessAnswer(bright=mean >= least * 255, mean=mean, channels=shown, region=area)
 

@@ -1,7 +1,7 @@
 """A gateway over fake predictors in this process, and a client of it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -28,15 +28,17 @@ async def running(app: FastAPI, *, settled: bool = True) -> AsyncIterator[httpx.
         httpx.AsyncClient(transport=transport, base_url="http://carlens", timeout=30) as client,
     ):
         if settled:
-            async with asyncio.timeout(30):
-                while "loading" in await states(client):
-                    await asyncio.sleep(0)
+            batcher = app.state.batcher
+            names = (await client.get("/health/ready")).json()["predictors"]
+            await until(lambda: all(batcher.state(name) != "loading" for name in names))
         yield client
 
 
-async def states(client: httpx.AsyncClient) -> list[str]:
-    answer = (await client.get("/health/ready")).json()
-    return list(answer["predictors"].values())
+async def until(met: Callable[[], bool]) -> None:
+    """Waits for what another thread brings about and nothing announces."""
+    async with asyncio.timeout(30):
+        while not met():  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
 
 
 @asynccontextmanager

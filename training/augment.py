@@ -29,7 +29,11 @@ def jitter(image: Image.Image, strength: Strength, rng: Random) -> Image.Image:
     """Rotation, perspective and a looser or tighter frame in one resampling; what lies outside is mirrored."""
     width, height = image.size
     pad_x, pad_y = round(width * strength.margin), round(height * strength.margin)
-    pixels = np.pad(np.asarray(image), ((pad_y, pad_y), (pad_x, pad_x), (0, 0)), mode="reflect" if min(width, height) > 8 else "edge")
+    pixels = np.pad(
+        np.asarray(image),
+        ((pad_y, pad_y), (pad_x, pad_x), (0, 0)),
+        mode="reflect" if min(width, height) > 8 else "edge",
+    )
     grow = rng.uniform(-strength.cut, strength.margin, 4)
     left, right = pad_x - grow[0] * width, pad_x + width + grow[1] * width
     top, bottom = pad_y - grow[2] * height, pad_y + height + grow[3] * height
@@ -40,7 +44,9 @@ def jitter(image: Image.Image, strength: Strength, rng: Random) -> Image.Image:
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     corners = (corners - centre) @ turn.T + centre
     size = (max(8, round(right - left)), max(8, round(bottom - top)))
-    return Image.fromarray(pixels).transform(size, Image.Transform.QUAD, tuple(corners.ravel()), Image.Resampling.BILINEAR)
+    return Image.fromarray(pixels).transform(
+        size, Image.Transform.QUAD, tuple(corners.ravel()), Image.Resampling.BILINEAR
+    )
 
 
 def light(image: Image.Image, amount: float, rng: Random) -> Image.Image:
@@ -80,7 +86,7 @@ def vary(pixels: Pixels, side: int, strength: Strength, rng: Random) -> tuple[Pi
 
 
 def paste(cutout: Image.Image, background: Pixels, rng: Random) -> Pixels:
-    """A cut-out car on a stretch of another photo, its fringe eroded by about a pixel; the car fills most of the frame."""
+    """A cut-out car on a stretch of another photo, its fringe eroded by a pixel; the car fills most of the frame."""
     car = cutout.copy()
     car.putalpha(car.getchannel("A").filter(ImageFilter.MinFilter(3)))
     box = car.getchannel("A").getbbox() or (0, 0, *car.size)
@@ -91,7 +97,9 @@ def paste(cutout: Image.Image, background: Pixels, rng: Random) -> Pixels:
     share = rng.uniform(0.5, 1.0)
     cut = (max(2, round(behind.width * share)), max(2, round(behind.height * share)))
     x, y = rng.integers(0, behind.width - cut[0] + 1), rng.integers(0, behind.height - cut[1] + 1)
-    scene = behind.crop((int(x), int(y), int(x) + cut[0], int(y) + cut[1])).resize((width, height), Image.Resampling.BILINEAR)
+    scene = behind.crop((int(x), int(y), int(x) + cut[0], int(y) + cut[1])).resize(
+        (width, height), Image.Resampling.BILINEAR
+    )
     if rng.random() < 0.5:
         scene = scene.filter(ImageFilter.GaussianBlur(rng.uniform(1, 6)))
     scene.paste(car, (int(rng.integers(0, width - car.width + 1)), int(rng.integers(0, height - car.height + 1))), car)

@@ -21,9 +21,11 @@ def fit_temperature(logits: NDArray[np.floating], truth: NDArray[np.int64]) -> f
 def sure_threshold(confidence: NDArray[np.float64], right: NDArray[np.bool_], precision: float = 0.95) -> float:
     """The lowest score from which on at least `precision` of what reaches it is right; 1 where none does."""
     order = np.argsort(-confidence)
+    ranked = confidence[order]
     share = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
-    enough = np.flatnonzero(share >= precision)
-    return round(float(confidence[order[enough[-1]]]), 4) if len(enough) else 1.0
+    last_of_its_score = np.append(ranked[1:] < ranked[:-1], True)  # a threshold cannot part equal scores
+    enough = np.flatnonzero((share >= precision) & last_of_its_score)
+    return round(float(ranked[enough[-1]]), 4) if len(enough) else 1.0
 
 
 def _iou(box: Sequence[float], others: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -36,9 +38,13 @@ def _iou(box: Sequence[float], others: NDArray[np.float64]) -> NDArray[np.float6
     return result
 
 
-def _matched(photos: Sequence[Annotated], results: list[dict[str, Any]], label: int) -> tuple[NDArray[np.float64], NDArray[np.bool_], int]:
-    """Scores of a class, best first; which of them meet a yet unmet object at IoU 0.5; and how many objects there are."""
-    boxes = {p.id: np.array([i.box() for i in p.instances if i.label == label], np.float64).reshape(-1, 4) for p in photos}
+def _matched(
+    photos: Sequence[Annotated], results: list[dict[str, Any]], label: int
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], int]:
+    """Scores of a class, best first; which of them meet a yet unmet object at IoU 0.5; how many objects there are."""
+    boxes = {
+        p.id: np.array([i.box() for i in p.instances if i.label == label], np.float64).reshape(-1, 4) for p in photos
+    }
     for found in boxes.values():
         found[:, 2:] -= found[:, :2]
     free = {photo: np.ones(len(found), bool) for photo, found in boxes.items()}

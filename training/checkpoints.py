@@ -18,7 +18,7 @@ def save(path: Path, state: dict[str, Any]) -> None:
 
 
 def load(path: Path) -> dict[str, Any] | None:
-    """The state saved at `path`, on the CPU, or None where there is none. Nothing but tensors and plain values is read."""
+    """The state saved at `path`, on the CPU, or None where there is none; only tensors and plain values are read."""
     if not path.exists():
         return None
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)

@@ -16,17 +16,20 @@ from training import recipe as recipes
 from training.evaluate import PREDICTORS, figures
 from training.export import export
 from training.loop import Run
+from training.recipe import Recipe
 
 
 def train(
     recipe: Annotated[str, typer.Argument(help="Name of a recipe, or a path that ends in .toml.")],
     data: Annotated[Path, typer.Option(help="Folder with the data packs; training/README.md says how it is laid out.")],
-    out: Annotated[Path | None, typer.Option(help="Folder of the run; a run found there goes on. Default: runs/NAME.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run; a run found there goes on. Default: runs/NAME.")
+    ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Change one key of the recipe: key=value.")] = None,
 ) -> None:
     """Train a recipe, or go on with a run that was stopped; then write what can be served to OUT/weights."""
     try:
-        chosen = recipes.read(recipe, set_)
+        chosen = _served(recipes.read(recipe, set_))
         folder = out or Path("runs") / chosen.name
         task = tasks.create(chosen, data, folder)
         run = Run(task, folder)
@@ -50,8 +53,13 @@ def train(
 def evaluate(
     name: Annotated[str, typer.Argument(help="damage, car_details or attributes.")],
     data: Annotated[Path, typer.Option(help="Folder with the data packs.")],
-    weights: Annotated[Path | None, typer.Option(envvar="CARLENS_WEIGHTS_DIR", help="Folder searched before the shipped weights.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(envvar="CARLENS_WEIGHTS_DIR", help="Folder searched before the shipped weights.")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
+    recipe: Annotated[
+        str | None, typer.Option(help="Recipe that names the photos. Default: the manifest's own.")
+    ] = None,
 ) -> None:
     """Measure served weights on the validation photos of the data they were trained on."""
     try:
@@ -59,12 +67,24 @@ def evaluate(
             raise ValueError(f"unknown predictor {name!r}: one of {', '.join(PREDICTORS)}")
         predictor = PREDICTORS[name](weights_dir=weights)
         predictor.load(resolve_device(device))
-        chosen = recipes.read(predictor.manifest.training.recipe)
+        chosen = recipes.read(recipe or predictor.manifest.training.recipe)
         task = tasks.create(chosen, data, Path("runs") / name)
     except (ValueError, FileNotFoundError, WeightsError) as error:
         typer.echo(f"carlens evaluate: {error}", err=True)
         raise typer.Exit(2) from None
     _show(name, figures(predictor, task))
+
+
+def _served(recipe: Recipe) -> Recipe:
+    """The recipe, if there is a predictor to serve what it makes: better refused now than after the last epoch."""
+    predictor = PREDICTORS.get(recipe.name)
+    if predictor is None or predictor.kind != recipe.kind:
+        kinds = ", ".join(f"{name} ({known.kind})" for name, known in PREDICTORS.items())
+        raise ValueError(f"recipe {recipe.name!r} of kind {recipe.kind!r}: no predictor serves it; there are {kinds}")
+    missing = set(predictor.heads) - set(recipe.task.get("heads", {})) if recipe.kind == "heads" else set()
+    if missing:
+        raise ValueError(f"recipe {recipe.name!r}: the heads {', '.join(sorted(missing))} are missing")
+    return recipe
 
 
 def _show(name: str, values: Mapping[str, object]) -> None:

@@ -19,10 +19,16 @@ from training.tasks.heads import HeadsTask
 from training.tasks.instances import InstancesTask
 
 Outputs = dict[str, NDArray[np.generic]]
-PREDICTORS: dict[str, type[WeightedPredictor[Any, Any]]] = {"damage": Damage, "car_details": CarDetails, "attributes": Attributes}
+PREDICTORS: dict[str, type[WeightedPredictor[Any, Any]]] = {
+    "damage": Damage,
+    "car_details": CarDetails,
+    "attributes": Attributes,
+}
 
 
-def outputs(predictor: WeightedPredictor[Any, Any], photos: Iterable[NDArray[np.uint8]], batch: int = 8) -> Iterator[tuple[Header, Outputs]]:
+def outputs(
+    predictor: WeightedPredictor[Any, Any], photos: Iterable[NDArray[np.uint8]], batch: int = 8
+) -> Iterator[tuple[Header, Outputs]]:
     """What the network says of each photo, with its header, in order."""
     options = predictor.specification.options()
     waiting: list[tuple[Header, Any]] = []
@@ -50,7 +56,9 @@ def classifier_logits(predictor: CarDetails, task: ClassifierTask) -> tuple[NDAr
     return logits, np.array([row.label for row in task.val_rows])
 
 
-def classifier_figures(logits: NDArray[np.generic], truth: NDArray[np.int64], temperature: float, threshold: float) -> dict[str, float]:
+def classifier_figures(
+    logits: NDArray[np.generic], truth: NDArray[np.int64], temperature: float, threshold: float
+) -> dict[str, float]:
     """Top-1, top-5, calibration error, and how many photos are recognised and how many of those rightly."""
     shares = softmax(logits, temperature)
     ranked = np.argsort(-shares, axis=1)
@@ -79,7 +87,9 @@ def heads_logits(predictor: Attributes, task: HeadsTask) -> dict[str, tuple[NDAr
     return gathered
 
 
-def heads_figures(logits: dict[str, tuple[NDArray[np.generic], NDArray[np.int64]]], temperature: dict[str, float]) -> dict[str, float]:
+def heads_figures(
+    logits: dict[str, tuple[NDArray[np.generic], NDArray[np.int64]]], temperature: dict[str, float]
+) -> dict[str, float]:
     """Accuracy and calibration error per head."""
     figures = {}
     for head, (values, truth) in logits.items():
@@ -119,7 +129,10 @@ def instances_figures(
     thresholds: dict[str, float],
 ) -> dict[str, float]:
     """COCO's AP for boxes and masks, AP50 per class, and the share of undamaged photos called damaged."""
-    figures = {f"box_{name}": value for name, value in average_precision(task.photos["val"], boxes, task.labels, "bbox").items()}
+    figures = {
+        f"box_{name}": value
+        for name, value in average_precision(task.photos["val"], boxes, task.labels, "bbox").items()
+    }
     found = average_precision(task.photos["val"], masks, task.labels, "segm")
     figures |= {f"mask_{name}": found[name] for name in ("ap", "ap50", "ap75")}
     if quiet:

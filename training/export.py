@@ -92,8 +92,8 @@ def _notes(task: Task) -> str:
     if isinstance(task, ClassifierTask) and task.architecture != task.recipe.architecture:
         blocks = growth.inserted_blocks(task.architecture, task.recipe.architecture)
         return (
-            f"Trained at {task.architecture} depth with the first {task.frozen} stages frozen, then grown: {len(blocks)} "
-            f"inserted blocks ({blocks[0]} to {blocks[-1]}) are exact identities, untrained so far."
+            f"Trained at {task.architecture} depth with the first {task.frozen} stages frozen, then grown: "
+            f"{len(blocks)} inserted blocks ({blocks[0]} to {blocks[-1]}) are exact identities, untrained so far."
         )
     return ""
 

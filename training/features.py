@@ -19,10 +19,14 @@ class FeatureCache:
         self.path, self.note = path, path.with_suffix(".json")
         self.key = json.loads(json.dumps(key))
         if self.note.exists() and json.loads(self.note.read_text())["key"] != self.key:
-            raise ValueError(f"{path} holds features of other photos or of another network: remove it, or use another --work")
+            raise ValueError(
+                f"{path} holds features of other photos or of another network: remove it, or use another --out"
+            )
 
-    def open(self, rows: int, compute: Callable[[Sequence[int]], Tensor], report: Callable[[int, int], None], batch: int = 16) -> NDArray[np.float16]:
-        """The whole array; what is missing is computed, `batch` rows at a time: row numbers to (n, channels, height, width)."""
+    def open(
+        self, rows: int, compute: Callable[[Sequence[int]], Tensor], report: Callable[[int, int], None], batch: int = 16
+    ) -> NDArray[np.float16]:
+        """The whole array; what is missing is computed, `batch` rows at a time, as (n, channels, height, width)."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         note = json.loads(self.note.read_text()) if self.note.exists() else {"key": self.key, "done": 0, "shape": None}
         with torch.inference_mode():

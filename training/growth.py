@@ -18,7 +18,11 @@ def grow(state: Mapping[str, Tensor], start: str, target: str) -> dict[str, Tens
     Inserted blocks follow a stage's own blocks; their weights are those of the last own block, so that training has
     useful features to wake up, and the scale of their last BatchNorm is zero.
     """
-    if start not in BLOCKS or target not in BLOCKS or any(a > b for a, b in zip(BLOCKS[start], BLOCKS[target], strict=True)):
+    if (
+        start not in BLOCKS
+        or target not in BLOCKS
+        or any(a > b for a, b in zip(BLOCKS[start], BLOCKS[target], strict=True))
+    ):
         raise ValueError(f"{start} does not grow into {target}: known are {', '.join(BLOCKS)}, deeper from shallower")
     grown = dict(state)
     for stage, (have, want) in enumerate(zip(BLOCKS[start], BLOCKS[target], strict=True), start=1):

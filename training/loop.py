@@ -62,7 +62,10 @@ class Run:
     def __init__(self, task: Task, folder: Path, save_every_s: float = 120.0) -> None:
         self.task, self.recipe, self.folder, self.save_every_s = task, task.recipe, folder, save_every_s
         folder.mkdir(parents=True, exist_ok=True)
-        self.batches = len(task.order(0)) // self.recipe.batch
+        photos = len(task.order(0))
+        self.batches = photos // self.recipe.batch
+        if not self.batches:
+            raise ValueError(f"an epoch has {photos} photos, fewer than a batch of {self.recipe.batch}: lower `batch`")
         self.steps = max(1, round(self.batches * self.recipe.epochs))
         torch.manual_seed(self.recipe.seed)
         self.network = task.network().to(memory_format=torch.channels_last)
@@ -77,7 +80,9 @@ class Run:
         if state is None:
             return
         if state["steps"] != self.steps:
-            raise ValueError(f"{self.folder} holds a run of {state['steps']} steps, this recipe has {self.steps}: use another --out")
+            raise ValueError(
+                f"{self.folder} holds a run of {state['steps']} steps, this recipe has {self.steps}: use another --out"
+            )
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.average, self.step, self.seconds = state["average"], state["step"], state["seconds"]
@@ -171,6 +176,9 @@ class Run:
         if self.average:
             self.network.load_state_dict(self.average)
         self.network.eval()
-        checkpoints.save(self.folder / "final.pt", {"network": self.network.state_dict(), "seconds": self.seconds, "steps": self.steps})
+        checkpoints.save(
+            self.folder / "final.pt",
+            {"network": self.network.state_dict(), "seconds": self.seconds, "steps": self.steps},
+        )
         self._log({"val": self.task.figures(self.network), "seconds": round(self.seconds, 1)})
         return self.network

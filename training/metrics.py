@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from training.data.coco import Annotated
 
 
-def average_precision(photos: Sequence[Annotated], results: list[dict[str, Any]], labels: Sequence[str], kind: str) -> dict[str, float]:
+def average_precision(
+    photos: Sequence[Annotated], results: list[dict[str, Any]], labels: Sequence[str], kind: str
+) -> dict[str, float]:
     """COCO's AP, AP50 and AP75, and AP50 per label. `kind` is `bbox` or `segm`; category ids are label numbers."""
     truth = COCO()
     truth.dataset = {
@@ -31,7 +33,10 @@ def average_precision(photos: Sequence[Annotated], results: list[dict[str, Any]]
     precision = np.asarray(run.eval["precision"])[:, :, :, 0, -1]
     precision = np.where(precision < 0, np.nan, precision)
     figures = {"ap": np.nanmean(precision), "ap50": np.nanmean(precision[0]), "ap75": np.nanmean(precision[5])}
-    each = {f"ap50_{name}": np.nanmean(precision[0, :, n]) if np.isfinite(precision[0, :, n]).any() else 0.0 for n, name in enumerate(labels)}
+    each = {
+        f"ap50_{name}": np.nanmean(precision[0, :, n]) if np.isfinite(precision[0, :, n]).any() else 0.0
+        for n, name in enumerate(labels)
+    }
     return {name: float(value) for name, value in {**figures, **each}.items()}
 
 
@@ -64,5 +69,9 @@ def _shoelace(ring: NDArray[np.float32]) -> float:
 def expected_calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_], bins: int = 15) -> float:
     """ECE (Guo et al. 2017, arXiv:1706.04599): mean gap between confidence and accuracy over equal-width bins."""
     place = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = [abs(confidence[place == b].mean() - right[place == b].mean()) * (place == b).mean() for b in range(bins) if (place == b).any()]
+    gaps = [
+        abs(confidence[place == b].mean() - right[place == b].mean()) * (place == b).mean()
+        for b in range(bins)
+        if (place == b).any()
+    ]
     return float(sum(gaps))

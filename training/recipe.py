@@ -61,5 +61,7 @@ def read(name: str, changes: list[str] | None = None) -> Recipe:
         place = table
         for parent in parents:
             place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise ValueError(f"--set {change!r}: {parent} is a value, it has no keys")
         place[last] = value
     return Recipe.model_validate(table)

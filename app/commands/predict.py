@@ -81,7 +81,7 @@ def name_drawings(
     if not names:
         raise typer.BadParameter("none of these predictors draws anything", param_hint="--save-annotated")
     taken: set[str] = set()
-    drawings = {}
+    drawings: dict[tuple[Path, str], Path] = {}
     for photo in photos:
         stem, number = photo.stem, 1
         while stem.lower() in taken:
@@ -106,7 +106,7 @@ async def ask(client: httpx.AsyncClient, photo: Path, question: Question) -> Out
         outcome.failures.append(f"cannot be read: {error.strerror}")
         return outcome
     tasks = list(question.predictors)
-    query = {"tasks": ",".join(tasks), **question.options(tasks)}
+    query: dict[str, str | float] = {"tasks": ",".join(tasks), **question.options(tasks)}
     response = await client.post("/v1/inspect", params=query, content=data, headers=question.headers)
     if response.is_error:
         outcome.failures.append(problem_line(response))

@@ -19,8 +19,10 @@ def router(names: Iterable[str], batcher: Batcher) -> APIRouter:
         "/live",
         operation_id="health_live",
         summary="The process runs",
-        responses={200: {"content": {"application/json": {"example": {"live": True}}}}}
-        | errors.responses(errors.PredictionFailed),
+        responses={
+            200: {"content": {"application/json": {"example": {"live": True}}}},
+            **errors.responses(errors.PredictionFailed),
+        },
     )
     async def live() -> schemas.Live:
         """Answers as long as the process does, from its first second on: restart it when this fails."""
@@ -32,8 +34,10 @@ def router(names: Iterable[str], batcher: Batcher) -> APIRouter:
         "/ready",
         operation_id="health_ready",
         summary="Every predictor is loaded and warmed",
-        responses={200: {"content": {"application/json": {"example": example}}}}
-        | errors.responses(errors.NotReady, errors.ShuttingDown, errors.PredictionFailed),
+        responses={
+            200: {"content": {"application/json": {"example": example}}},
+            **errors.responses(errors.NotReady, errors.ShuttingDown, errors.PredictionFailed),
+        },
     )
     async def ready() -> schemas.Ready:
         """Send photos here once this answers 200. Until then 503, a problem with the state of each predictor."""

@@ -21,9 +21,9 @@ def router(metrics: Metrics) -> APIRouter:
             200: {
                 "description": "Prometheus text.",
                 "content": {"text/plain": {"schema": {"type": "string"}, "example": EXAMPLE}},
-            }
-        }
-        | errors.responses(errors.PredictionFailed),
+            },
+            **errors.responses(errors.PredictionFailed),
+        },
     )
     async def read_metrics() -> Response:
         """Requests, stages, batches, queues and refusals, in Prometheus's text format."""

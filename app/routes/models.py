@@ -2,11 +2,21 @@
 
 from collections.abc import Mapping
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from app import errors, schemas
 from app.batcher import Batcher
 from app.schemas import AnyPredictor
+
+NAME = {
+    "name": "name",
+    "in": "path",
+    "required": True,
+    "description": "As in the list of models.",
+    "schema": {"type": "string"},
+    "example": "damage",
+}
+"""By hand: of a declared parameter FastAPI would say that it can be invalid, in a form that is not ours."""
 
 EXAMPLE = {
     "name": "attributes",
@@ -35,8 +45,10 @@ def router(predictors: Mapping[str, AnyPredictor], batcher: Batcher) -> APIRoute
         "",
         operation_id="list_models",
         summary="What is served",
-        responses={200: {"content": {"application/json": {"example": {"models": [EXAMPLE]}}}}}
-        | errors.responses(errors.PredictionFailed),
+        responses={
+            200: {"content": {"application/json": {"example": {"models": [EXAMPLE]}}}},
+            **errors.responses(errors.PredictionFailed),
+        },
     )
     async def list_models() -> schemas.ModelList:
         """Every predictor with its version, labels, figures, licence, weights, and whether it is ready."""
@@ -48,11 +60,15 @@ def router(predictors: Mapping[str, AnyPredictor], batcher: Batcher) -> APIRoute
         "/{name}",
         operation_id="get_model",
         summary="One model",
-        responses={200: {"content": {"application/json": {"example": EXAMPLE}}}}
-        | errors.responses(errors.UnknownModel, errors.PredictionFailed),
+        openapi_extra={"parameters": [NAME]},
+        responses={
+            200: {"content": {"application/json": {"example": EXAMPLE}}},
+            **errors.responses(errors.UnknownModel, errors.PredictionFailed),
+        },
     )
-    async def get_model(name: str) -> schemas.ModelCard:
+    async def get_model(request: Request) -> schemas.ModelCard:
         """One predictor by its name, the last part of its route."""
+        name = request.path_params["name"]
         if name not in predictors:
             served = ", ".join(predictors) or "none"
             raise errors.UnknownModel(f"No model is called {errors.shown(name)}. Served are: {served}.")

@@ -42,7 +42,6 @@ REQUEST_ID_HEADER = {
     "required": False,
     "description": "Your id for this request, up to 64 letters, digits and `._-`; anything else is replaced.",
     "schema": {"type": "string"},
-    "example": schemas.EXAMPLE_ID,
 }
 
 

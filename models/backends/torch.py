@@ -29,21 +29,29 @@ class TorchBackend:
         try:
             inner.load_state_dict(state)
         except RuntimeError as error:
-            raise WeightsError(f"{weights.path}: does not fit {manifest.architecture}: {str(error).splitlines()[1].strip()}") from error
+            raise WeightsError(
+                f"{weights.path}: does not fit {manifest.architecture}: {str(error).splitlines()[-1].strip()}"
+            ) from error
         self._device = torch.device(device)
         network.requires_grad_(False)
-        self._network = network.eval().to(device=self._device, memory_format=torch.channels_last)
+        self._network = network.eval().to(self._device).to(memory_format=torch.channels_last)
 
     def run(self, arrays: Arrays) -> Arrays:
         if self._network is None:
             raise RuntimeError("run before load")
         with torch.inference_mode():
-            given = {name: torch.from_numpy(np.ascontiguousarray(value)).to(self._device) for name, value in arrays.items()}
+            given = {
+                name: torch.from_numpy(np.ascontiguousarray(value)).to(self._device) for name, value in arrays.items()
+            }
             try:
                 found = self._network(**given)
             except torch.cuda.OutOfMemoryError as error:
                 torch.cuda.empty_cache()
                 raise MemoryError(str(error)) from error
+            except RuntimeError as error:
+                if "allocate memory" in str(error):  # how torch says it on the CPU
+                    raise MemoryError(str(error)) from error
+                raise
             return {name: value.cpu().numpy() for name, value in found.items()}
 
 

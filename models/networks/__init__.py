@@ -10,7 +10,9 @@ from models.networks.detector import Detector
 from models.networks.heads import MultiHead
 
 
-def build(architecture: str, labels: Mapping[str, Sequence[str]], options: Mapping[str, Any] | None = None) -> nn.Module:
+def build(
+    architecture: str, labels: Mapping[str, Sequence[str]], options: Mapping[str, Any] | None = None
+) -> nn.Module:
     """A network with random weights.
 
     `architecture`: `resnet18` to `resnet152` (with one label list named `label`: a classifier; else one head per
@@ -20,7 +22,9 @@ def build(architecture: str, labels: Mapping[str, Sequence[str]], options: Mappi
     if architecture.startswith(("mask_rcnn_", "faster_rcnn_")):
         return Detector(architecture, len(labels["label"]), **options)
     if not architecture.startswith("resnet"):
-        raise ValueError(f"unknown architecture {architecture!r}: resnetN, mask_rcnn_BACKBONE_fpn or faster_rcnn_BACKBONE_fpn")
+        raise ValueError(
+            f"unknown architecture {architecture!r}: resnetN, mask_rcnn_BACKBONE_fpn or faster_rcnn_BACKBONE_fpn"
+        )
     if set(labels) == {"label"}:
         return Classifier(architecture, len(labels["label"]), **options)
     return MultiHead(architecture, {name: len(names) for name, names in labels.items()}, **options)

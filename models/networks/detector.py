@@ -26,7 +26,12 @@ Targets = list[dict[str, Tensor]]
 
 # Where each backbone's strides 8, 16 and 32 come out, and how wide they are. The stride-4 level costs half of a
 # training step on a CPU and is left out.
-_RESNETS = {"resnet18": (128, 256, 512), "resnet34": (128, 256, 512), "resnet50": (512, 1024, 2048), "resnet101": (512, 1024, 2048)}
+_RESNETS = {
+    "resnet18": (128, 256, 512),
+    "resnet34": (128, 256, 512),
+    "resnet50": (512, 1024, 2048),
+    "resnet101": (512, 1024, 2048),
+}
 _LEVELS: dict[str, tuple[dict[str, str], tuple[int, ...]]] = {
     **{name: ({"layer2": "0", "layer3": "1", "layer4": "2"}, widths) for name, widths in _RESNETS.items()},
     "mobilenet_v2": ({"6": "0", "13": "1", "17": "2"}, (32, 96, 320)),
@@ -45,7 +50,7 @@ class FixedSize(nn.Module):
 
 
 def backbone_with_fpn(backbone: str, channels: int) -> BackboneWithFPN:
-    """The trunk with frozen BatchNorm (batches are too small to estimate it) and FPN levels of strides 8, 16, 32, 64."""
+    """The trunk with frozen BatchNorm (batches are too small to estimate it) and FPN levels of strides 8 to 64."""
     if backbone not in _LEVELS:
         raise ValueError(f"unknown backbone {backbone!r}: one of {', '.join(sorted(_LEVELS))}")
     layers, widths = _LEVELS[backbone]
@@ -54,8 +59,10 @@ def backbone_with_fpn(backbone: str, channels: int) -> BackboneWithFPN:
     return BackboneWithFPN(cast(nn.Module, body), layers, list(widths), channels, extra_blocks=LastLevelMaxPool())
 
 
-def rcnn(kind: str, backbone: str, classes: int, channels: int, hidden: int, anchors: list[list[int]], **limits: Any) -> nn.Module:
-    """The torchvision detector. `classes` without the background; `anchors`: sizes in pixels per level, one list a level."""
+def rcnn(
+    kind: str, backbone: str, classes: int, channels: int, hidden: int, anchors: list[list[int]], **limits: Any
+) -> nn.Module:
+    """The torchvision detector. `classes` without the background; `anchors`: a list of sizes in pixels per level."""
     trunk = backbone_with_fpn(backbone, channels)
     ratios = ((0.4, 1.0, 2.5),) * len(anchors)
     levels = ["0", "1", "2"]
@@ -67,14 +74,15 @@ def rcnn(kind: str, backbone: str, classes: int, channels: int, hidden: int, anc
         **limits,
     }
     if kind == "faster":
-        return FasterRCNN(trunk, **common)
-    return MaskRCNN(
+        return cast(nn.Module, FasterRCNN(trunk, **common))
+    masked = MaskRCNN(
         trunk,
         mask_roi_pool=MultiScaleRoIAlign(levels, output_size=MASK_SIDE // 2, sampling_ratio=2),
         mask_head=MaskRCNNHeads(channels, (channels, channels), 1),
         mask_predictor=MaskRCNNPredictor(channels, channels, classes + 1),
         **common,
     )
+    return cast(nn.Module, masked)
 
 
 class Detector(nn.Module):
@@ -117,7 +125,7 @@ class Detector(nn.Module):
         self.network.transform = FixedSize()
 
     def losses(self, image: Tensor, targets: Targets) -> dict[str, Tensor]:
-        """Training losses by name. `targets` per photo: `boxes` (n, 4), `labels` (n,) from 1, `masks` (n, side, side)."""
+        """Training losses by name. `targets` a photo: `boxes` (n, 4), `labels` (n,) from 1, `masks` (n, side, side)."""
         return cast(dict[str, Tensor], self.network(self.normalise(image), targets))
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:

@@ -17,7 +17,7 @@ class HeadedResNet(nn.Module):
         super().__init__()
         self.trunk = cast(ResNet, get_model(architecture, weights=None))
         width = self.trunk.fc.in_features
-        self.trunk.fc = nn.Identity()  # type: ignore[assignment]
+        self.trunk.fc = nn.Identity()
         self.dropout = nn.Dropout(dropout)
         self.heads = nn.ModuleDict({f"fc_{name}": nn.Linear(width, classes) for name, classes in heads.items()})
 

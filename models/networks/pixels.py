@@ -7,6 +7,9 @@ from torch import Tensor, nn
 class Normalise(nn.Module):
     """uint8 (batch, height, width, 3), 0-255, to float (batch, 3, height, width), channels last in memory."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, mean: tuple[float, float, float], std: tuple[float, float, float]) -> None:
         super().__init__()
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255, persistent=False)

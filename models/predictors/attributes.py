@@ -5,12 +5,22 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from models.answers import RegionRead, Scored, softmax
+from models.manifest import WeightsError
 from models.photo import Header, Region
 from models.predictor import Arrays, RegionOptions, Specification, Tensor
 from models.predictors.weighted import WeightedPredictor
 
 # Where the camera stands around the vehicle: 0 = the front faces it, 90 = it sees the vehicle's own left side.
-YAW = {"front": 0, "front_left": 45, "left": 90, "back_left": 135, "back": 180, "back_right": 225, "right": 270, "front_right": 315}
+YAW = {
+    "front": 0,
+    "front_left": 45,
+    "left": 90,
+    "back_left": 135,
+    "back": 180,
+    "back_right": 225,
+    "right": 270,
+    "front_right": 315,
+}
 
 
 class AttributesAnswer(BaseModel):
@@ -20,7 +30,10 @@ class AttributesAnswer(BaseModel):
     type: Scored = Field(description="Kind of vehicle")
     orientation: Scored = Field(description="Side that is seen; left and right are the vehicle's own")
     yaw_degrees: float = Field(
-        ge=0, lt=360, description="0: the front faces the camera, 90: the vehicle's own left side, 180: its back, 270: its right side"
+        ge=0,
+        lt=360,
+        description="0: the front faces the camera, 90: the vehicle's own left side, 180: its back, "
+        "270: its right side",
     )
     yaw_confidence: float = Field(ge=0, le=1, description="Length of the mean direction: 1 when all scores agree")
     region: RegionRead
@@ -36,6 +49,17 @@ class Attributes(WeightedPredictor[RegionOptions, AttributesAnswer]):
     """A ResNet with three heads."""
 
     name = "attributes"
+    kind = "heads"
+    heads = ("color", "type", "orientation")
+
+    def check(self) -> None:
+        super().check()
+        unknown = sorted(set(self.manifest.labels["orientation"]) - set(YAW))
+        if unknown:
+            where = self.weights.path.with_suffix(".json")
+            raise WeightsError(
+                f"{where}: orientation {', '.join(unknown)} has no angle, expected some of {', '.join(YAW)}"
+            )
 
     def describe(self, inputs: dict[str, Tensor], reads: tuple[int, int]) -> Specification:
         return Specification(

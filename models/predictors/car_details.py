@@ -4,7 +4,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from models.answers import RegionRead, softmax
-from models.manifest import LabelRow
+from models.manifest import LabelRow, WeightsError
 from models.photo import Header, Region
 from models.predictor import Arrays, RegionOptions, Specification, Tensor
 from models.predictors.weighted import WeightedPredictor
@@ -36,7 +36,9 @@ class MakeScore(BaseModel):
 class CarDetailsAnswer(BaseModel):
     """What car it is, as far as the photo tells."""
 
-    recognised: bool = Field(description="The best score reaches the threshold above which at least 95 % were right on validation photos")
+    recognised: bool = Field(
+        description="The best score reaches the threshold above which at least 95 % were right on validation photos"
+    )
     best: Candidate = Field(description="The likeliest model, recognised or not")
     candidates: list[Candidate] = Field(description="The `top_k` likeliest, best first")
     makes: list[MakeScore] = Field(description="The likeliest makes, over all models of each")
@@ -47,14 +49,22 @@ class CarDetails(WeightedPredictor[CarDetailsOptions, CarDetailsAnswer]):
     """A ResNet over the labels of the manifest."""
 
     name = "car_details"
+    kind = "classifier"
+
+    def check(self) -> None:
+        super().check()
+        rows, labels = len(self.manifest.table), len(self.manifest.labels["label"])
+        if rows not in (0, labels):
+            where = self.weights.path.with_suffix(".json")
+            raise WeightsError(f"{where}: table: {rows} rows, expected one for each of the {labels} labels, or none")
 
     def describe(self, inputs: dict[str, Tensor], reads: tuple[int, int]) -> Specification:
         return Specification(
             name=self.name,
             summary=self.manifest.summary,
-            description="The likeliest make, model and year, further candidates, and the makes summed over their models. "
-            "`recognised` is false where the photo shows no car the network knows well enough. In a photo with much "
-            "around the car, give its `box`.",
+            description="The likeliest make, model and year, further candidates, and the makes summed over their "
+            "models. `recognised` is false where the photo shows no car the network knows well enough. In a photo with "
+            "much around the car, give its `box`.",
             options=CarDetailsOptions,
             answer=CarDetailsAnswer,
             inputs=inputs,
@@ -88,7 +98,10 @@ _BEST = {"label": "Audi TTS Coupe 2012", "make": "Audi", "model": "TTS Coupe", "
 EXAMPLE = {
     "recognised": True,
     "best": _BEST,
-    "candidates": [_BEST, {"label": "Audi R8 Coupe 2012", "make": "Audi", "model": "R8 Coupe", "year": 2012, "score": 0.12}],
+    "candidates": [
+        _BEST,
+        {"label": "Audi R8 Coupe 2012", "make": "Audi", "model": "R8 Coupe", "year": 2012, "score": 0.12},
+    ],
     "makes": [{"make": "Audi", "score": 0.9}, {"make": "BMW", "score": 0.03}],
     "region": {"x1": 120.0, "y1": 700.0, "x2": 2900.0, "y2": 2600.0, "source": "box", "score": None},
 }

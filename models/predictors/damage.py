@@ -19,9 +19,14 @@ class DamageOptions(Options):
     """Which detections are told, and how their masks are written."""
 
     min_score: float | None = Field(
-        default=None, ge=0, le=1, description="Lowest score to tell. Without it each class has its own, chosen on validation photos."
+        default=None,
+        ge=0,
+        le=1,
+        description="Lowest score to tell. Without it each class has its own, chosen on validation photos.",
     )
-    max_detections: int = Field(default=50, ge=1, le=100, description="How many detections to tell at most, best first.")
+    max_detections: int = Field(
+        default=50, ge=1, le=100, description="How many detections to tell at most, best first."
+    )
     masks: Literal["polygon", "rle", "none"] = Field(
         default="polygon", description="Masks as polygons, as COCO run lengths (`rle`), or not at all."
     )
@@ -41,7 +46,9 @@ class Detection(BaseModel):
 class DamageAnswer(BaseModel):
     """Every damage that was seen."""
 
-    damaged: bool = Field(description="At least one detection reaches its class's threshold, whatever `min_score` shows")
+    damaged: bool = Field(
+        description="At least one detection reaches its class's threshold, whatever `min_score` shows"
+    )
     counts: dict[str, int] = Field(description="How many detections of each class are told")
     detections: list[Detection] = Field(description="Best first")
 
@@ -50,6 +57,7 @@ class Damage(WeightedPredictor[DamageOptions, DamageAnswer]):
     """An R-CNN with masks over the labels of the manifest."""
 
     name = "damage"
+    kind = "instances"
 
     def describe(self, inputs: dict[str, Tensor], reads: tuple[int, int]) -> Specification:
         return Specification(
@@ -70,17 +78,19 @@ class Damage(WeightedPredictor[DamageOptions, DamageAnswer]):
         labels, scores = self.manifest.labels["label"], output["scores"].astype(np.float64)
         names = [labels[int(n)] for n in output["labels"]]
         sure = np.array([self.manifest.thresholds.get(name, 0.5) for name in names])
-        shown = scores >= (sure if options.min_score is None else np.maximum(options.min_score, 1e-6))
+        real = scores > 0  # unused rows have score 0
+        shown = real & (scores >= (sure if options.min_score is None else options.min_score))
         size = self.manifest.input
         stretch = np.array([header.width / size.width, header.height / size.height] * 2)
         limit = np.array([header.width, header.height] * 2)
         boxes = np.clip(output["boxes"].astype(np.float64) * stretch, 0, limit)
         order = [int(i) for i in np.argsort(-scores, kind="stable") if shown[i]][: options.max_detections]
         detections = [
-            self._detection(names[i], float(scores[i]), boxes[i], output["masks"][i], header, options.masks) for i in order
+            self._detection(names[i], float(scores[i]), boxes[i], output["masks"][i], header, options.masks)
+            for i in order
         ]
         return DamageAnswer(
-            damaged=bool(((scores >= sure) & (scores > 0)).any()),
+            damaged=bool((real & (scores >= sure)).any()),
             counts={label: sum(d.label == label for d in detections) for label in labels},
             detections=detections,
         )

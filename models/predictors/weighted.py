@@ -1,33 +1,43 @@
 """What predictors with a manifest share: one image scaled to the network's size, a backend that runs it."""
 
 from pathlib import Path
-from typing import TypeVar
-
-from pydantic import BaseModel
+from typing import Literal
 
 from models.backends import create
-from models.manifest import Weights, find
+from models.manifest import Weights, WeightsError, find
 from models.photo import Photo, Region
-from models.predictor import Arrays, Card, Options, Predictor, Specification, Tensor
-
-O = TypeVar("O", bound=Options)
-A = TypeVar("A", bound=BaseModel)
+from models.predictor import A, Arrays, Card, O, Predictor, Specification, Tensor
 
 
 class WeightedPredictor(Predictor[O, A]):
-    """A predictor whose labels, sizes and thresholds stand in a manifest."""
+    """A predictor whose labels, sizes and thresholds stand in a manifest.
+
+    `kind` is the manifest's that this predictor can serve; `heads` are the label lists its answer is made of.
+    """
+
+    name: str
+    kind: Literal["instances", "classifier", "heads"]
+    heads: tuple[str, ...] = ("label",)
 
     def __init__(self, weights_dir: Path | None = None) -> None:
-        """Raises `WeightsError` where the weights are missing or broken."""
+        """Raises `WeightsError` where the weights are missing or broken, or cannot give this predictor's answer."""
         self.weights: Weights = find(self.name, weights_dir)
         self.manifest = self.weights.manifest
+        self.check()
         self.backend = create("torch")
         self.card: Card = self.manifest.card(self.backend.name, "cpu")
         size = self.manifest.input
         inputs = {"image": Tensor((size.height, size.width, 3))}
         self.specification = self.describe(inputs, (size.width, size.height))
 
-    name: str
+    def check(self) -> None:
+        """Raises `WeightsError` where the manifest is not one that this predictor can serve."""
+        where, manifest = self.weights.path.with_suffix(".json"), self.manifest
+        if manifest.kind != self.kind:
+            raise WeightsError(f"{where}: kind is {manifest.kind!r}, {self.name} expects {self.kind!r}")
+        missing = [head for head in self.heads if not manifest.labels.get(head)]
+        if missing:
+            raise WeightsError(f"{where}: labels: {self.name} expects labels for {', '.join(missing)}")
 
     def describe(self, inputs: dict[str, Tensor], reads: tuple[int, int]) -> Specification:
         """The specification for the manifest's input size."""

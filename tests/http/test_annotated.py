@@ -43,7 +43,9 @@ def test_accept_is_weighed(accept: str, kind: str) -> None:
 async def test_the_picture_is_the_photo_at_full_size_drawn_on(kind: str, name: str) -> None:
     predictor = Brightness()
     async with serving(predictor) as client:
-        response = await client.post("/v1/brightness/annotated", content=photo(640, 400), headers={**JPEG, "Accept": kind})
+        response = await client.post(
+            "/v1/brightness/annotated", content=photo(640, 400), headers={**JPEG, "Accept": kind}
+        )
     assert response.status_code == 200
     assert response.headers["content-type"] == kind
     assert response.headers["vary"] == "Accept"

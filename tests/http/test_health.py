@@ -1,12 +1,11 @@
 """`GET /health/live` and `GET /health/ready`, from the first second to the last."""
 
-import asyncio
 import threading
 
 import pytest
 
 from tests.fakes import Brightness
-from tests.gateway import application, problem, running, serving
+from tests.gateway import application, problem, running, serving, until
 
 pytestmark = pytest.mark.anyio
 
@@ -14,7 +13,8 @@ pytestmark = pytest.mark.anyio
 async def test_live_at_once_and_ready_when_all_are_loaded() -> None:
     one, two = Brightness("one"), Brightness("two")
     two.wait_load = threading.Event()
-    async with running(application(one, two), settled=False) as client:
+    app = application(one, two)
+    async with running(app, settled=False) as client:
         assert (await client.get("/health/live")).json() == {"live": True}
         waiting = await client.get("/health/ready")
         assert problem(waiting) == (503, "not_ready")
@@ -22,10 +22,11 @@ async def test_live_at_once_and_ready_when_all_are_loaded() -> None:
         assert waiting.json()["predictors"]["two"] == "loading"
         assert "two (loading)" in waiting.json()["detail"]
         two.wait_load.set()
-        async with asyncio.timeout(30):
-            while (ready := await client.get("/health/ready")).status_code != 200:
-                await asyncio.sleep(0)
-        assert ready.json() == {"ready": True, "predictors": {"one": "ready", "two": "ready"}}
+        await until(lambda: bool(app.state.batcher.ready))
+        assert (await client.get("/health/ready")).json() == {
+            "ready": True,
+            "predictors": {"one": "ready", "two": "ready"},
+        }
 
 
 async def test_one_that_fails_to_load_keeps_it_not_ready_but_live() -> None:

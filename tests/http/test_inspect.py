@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from pydantic import Field
 
-import app.pipeline as pipeline
 from app.main import create_app
 from app.schemas import inspect_model
 from app.settings import Settings
+from models.photo import Header, Photo, decode
 from models.predictor import Options
 from tests.fakes import Brightness, photo
 from tests.gateway import JPEG, problem, serving
@@ -25,8 +25,12 @@ class Other(Options):
 
 async def test_all_tasks_from_one_decode(monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[float] = []
-    decode = pipeline.decode
-    monkeypatch.setattr(pipeline, "decode", lambda *a: (decoded.append(a[2]), decode(*a))[1])
+
+    def counted(data: bytes, header: Header, scale: float) -> Photo:
+        decoded.append(scale)
+        return decode(data, header, scale)
+
+    monkeypatch.setattr("app.pipeline.decode", counted)
     async with serving(Brightness("one"), Brightness("two", reads=(200, 20))) as client:
         response = await client.post("/v1/inspect", content=photo(800, 640), headers=JPEG)
     body = response.json()

@@ -79,7 +79,7 @@ def with_httpx(**request: Any) -> httpx.Response:
         {"content": PHOTO, "headers": {"content-type": "image/*"}},
         {"content": PHOTO, "headers": {"content-type": "IMAGE/x-unheard-of; quality=1"}},
         {"content": PHOTO, "headers": {"content-type": "application/octet-stream"}},
-        {"content": PHOTO, "headers": {**JPEG, "content-encoding": "identity"}},
+        {"content": PHOTO, "headers": JPEG | {"content-encoding": "identity"}},
         {"json": {"image": BASE64}},
         {"json": {"image": f"data:image/jpeg;base64,{BASE64}"}},
         {"content": json.dumps({"image": BASE64}), "headers": {"content-type": "application/json; charset=utf-8"}},

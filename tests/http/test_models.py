@@ -16,21 +16,25 @@ async def test_what_is_served_is_told() -> None:
         one = (await client.get("/v1/models/one")).json()
     assert [model["name"] for model in models] == ["one", "broken"]
     assert [model["state"] for model in models] == ["ready", "failed"]
-    assert models[0] == one == {
-        "name": "one",
-        "summary": "How bright a photo is",
-        "version": "1.0.0",
-        "architecture": "mean",
-        "labels": {"label": ["dark", "bright"]},
-        "input": {"width": 8, "height": 8},
-        "figures": {"accuracy": 1.0},
-        "licence": {"weights": "Apache-2.0", "why": "there are none"},
-        "weights": "sha256:000000000000",
-        "backend": "numpy",
-        "device": "cpu",
-        "batch_sizes": [1, 2, 4],
-        "state": "ready",
-    }
+    assert (
+        models[0]
+        == one
+        == {
+            "name": "one",
+            "summary": "How bright a photo is",
+            "version": "1.0.0",
+            "architecture": "mean",
+            "labels": {"label": ["dark", "bright"]},
+            "input": {"width": 8, "height": 8},
+            "figures": {"accuracy": 1.0},
+            "licence": {"weights": "Apache-2.0", "why": "there are none"},
+            "weights": "sha256:000000000000",
+            "backend": "numpy",
+            "device": "cpu",
+            "batch_sizes": [1, 2, 4],
+            "state": "ready",
+        }
+    )
 
 
 @pytest.mark.parametrize("name", ["two", "ONE", "%00", "é", "x" * 5000])

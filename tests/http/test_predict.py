@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fastapi import FastAPI
+from PIL import Image
 
+from app.metrics import Metrics
 from app.schemas import envelope_model
 from models.predictor import Options
 from tests.fakes import Brightness, encoded, halves, photo
-from tests.gateway import JPEG, application, problem, reached, running, serving
+from tests.gateway import JPEG, application, problem, reached, running, serving, until
 
 pytestmark = pytest.mark.anyio
 
@@ -82,8 +85,6 @@ async def test_coordinates_are_those_after_exif_orientation() -> None:
 
 
 def photo_turned(width: int, height: int) -> bytes:
-    from PIL import Image
-
     exif = Image.Exif()
     exif[0x0112] = 6
     return encoded(np.full((height, width, 3), 99, np.uint8), exif=exif)
@@ -101,9 +102,7 @@ async def test_a_jpeg_is_decoded_no_finer_than_needed() -> None:
 
 
 @pytest.mark.parametrize("step", ["fail_prepare", "fail_run", "fail_finish"])
-async def test_a_failing_predictor_is_a_problem_that_leaks_nothing(
-    step: str, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_failing_predictor_is_a_problem_that_leaks_nothing(step: str, caplog: pytest.LogCaptureFixture) -> None:
     predictor = Brightness()
     async with serving(predictor) as client:
         setattr(predictor, step, ValueError("secret path /etc/weights"))
@@ -148,7 +147,8 @@ async def test_a_photo_at_fault_is_told_so(data: bytes, expected: tuple[int, str
 
 async def test_a_full_queue_refuses_at_the_door() -> None:
     predictor = Brightness(batch_sizes=(1,))
-    async with serving(predictor, queue_limit=1) as client:
+    app = application(predictor, queue_limit=1)
+    async with running(app) as client:
         release = predictor.wait_run = threading.Event()
         predictor.running.clear()
         first = asyncio.create_task(client.post("/v1/brightness", content=photo(), headers=JPEG))
@@ -156,8 +156,7 @@ async def test_a_full_queue_refuses_at_the_door() -> None:
         predictor.preparing.clear()
         second = asyncio.create_task(client.post("/v1/brightness", content=photo(), headers=JPEG))
         await reached(predictor.preparing)
-        while b'carlens_queue_depth{predictor="brightness"} 1.0' not in (await client.get("/metrics")).content:
-            await asyncio.sleep(0)
+        await until(lambda: waiting(app) == 1)
         predictor.preparing.clear()
         refused = await client.post("/v1/brightness", content=b"not even looked at", headers=JPEG)
         assert problem(refused) == (503, "overloaded")
@@ -165,6 +164,11 @@ async def test_a_full_queue_refuses_at_the_door() -> None:
         assert not predictor.preparing.is_set()
         release.set()
         assert [(await first).status_code, (await second).status_code] == [200, 200]
+
+
+def waiting(app: FastAPI) -> float | None:
+    metrics: Metrics = app.state.metrics
+    return metrics.registry.get_sample_value("carlens_queue_depth", {"predictor": "brightness"})
 
 
 async def test_photos_on_their_way_to_the_queue_count_at_the_door() -> None:
@@ -207,8 +211,7 @@ async def test_not_ready_while_loading_and_after_a_failed_load() -> None:
     async with running(app, settled=False) as client:
         assert problem(await client.post("/v1/slow", content=photo(), headers=JPEG)) == (503, "not_ready")
         slow.wait_load.set()
-        while app.state.batcher.state("slow") == "loading":
-            await asyncio.sleep(0)
+        await until(lambda: app.state.batcher.state("slow") != "loading")
         assert (await client.post("/v1/slow", content=photo(), headers=JPEG)).status_code == 200
         response = await client.post("/v1/broken", content=photo(), headers=JPEG)
         assert problem(response) == (503, "not_ready")

@@ -17,7 +17,7 @@ class Archive:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        zipped = path.with_suffix(".zip")
+        zipped = path.parent / f"{path.name}.zip"
         if path.is_dir():
             self._zip = None
         elif zipped.exists():

@@ -38,7 +38,12 @@ def _rings(annotation: dict[str, Any], where: str) -> list[NDArray[np.float32]]:
     outline = annotation.get("segmentation")
     if not isinstance(outline, list):
         raise ValueError(f"{where}: segmentation is not a list of polygons")
-    rings = [np.asarray(ring, np.float32).reshape(-1, 2) for ring in outline if len(ring) >= 6 and len(ring) % 2 == 0]
+    try:
+        rings = [
+            np.asarray(ring, np.float32).reshape(-1, 2) for ring in outline if len(ring) >= 6 and len(ring) % 2 == 0
+        ]
+    except (TypeError, ValueError):
+        raise ValueError(f"{where}: a polygon is not a list of numbers") from None
     if not rings or not all(np.isfinite(ring).all() for ring in rings):
         raise ValueError(f"{where}: no polygon of three finite points or more")
     return rings
@@ -47,13 +52,19 @@ def _rings(annotation: dict[str, Any], where: str) -> list[NDArray[np.float32]]:
 def read(path: Path, labels: Sequence[str]) -> list[Annotated]:
     """Photos in the file's order. Raises `ValueError` with file and id of what is broken: unknown category or image,
     no polygon, category names that are not `labels`."""
-    table = json.loads(path.read_text())
-    categories = {c["id"]: c["name"] for c in table["categories"]}
+    try:
+        table = json.loads(path.read_text())
+        categories = {c["id"]: c["name"] for c in table["categories"]}
+        photos = {i["id"]: Annotated(i["id"], i["file_name"], i["width"], i["height"]) for i in table["images"]}
+        annotations = table["annotations"]
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}: not JSON ({error})") from error
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not COCO's instance annotations ({type(error).__name__}: {error})") from error
     unknown = sorted(set(categories.values()) - set(labels))
     if unknown:
         raise ValueError(f"{path}: categories {', '.join(unknown)} are not among the labels {', '.join(labels)}")
-    photos = {i["id"]: Annotated(i["id"], i["file_name"], i["width"], i["height"]) for i in table["images"]}
-    for annotation in table["annotations"]:
+    for annotation in annotations:
         where = f"{path}, annotation {annotation.get('id')}"
         if annotation.get("image_id") not in photos:
             raise ValueError(f"{where}: image {annotation.get('image_id')!r} does not exist")

@@ -16,7 +16,7 @@ class Row:
 
 
 def read(path: Path, column: str, labels: Sequence[str], split: str) -> list[Row]:
-    """Rows of one split. Raises `ValueError` with file and line for a label that is not in `labels` or a missing column."""
+    """Rows of one split. Raises `ValueError` with file and line of an unknown label, or with what column is missing."""
     with path.open(newline="") as file:
         reader = csv.DictReader(file)
         missing = {"file", "split", column} - set(reader.fieldnames or ())

@@ -13,4 +13,7 @@ def create(recipe: Recipe, data: Path, work: Path) -> Task:
     from training.tasks.instances import InstancesTask
 
     kinds = {"classifier": ClassifierTask, "heads": HeadsTask, "instances": InstancesTask}
-    return kinds[recipe.kind](recipe, data, work)
+    try:
+        return kinds[recipe.kind](recipe, data, work)
+    except KeyError as error:
+        raise ValueError(f"recipe {recipe.name!r}: the key {error} is missing under `task` or `data`") from error

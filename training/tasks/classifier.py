@@ -1,6 +1,8 @@
 """One label of many: a ResNet whose early stages may stay frozen, their activations cached."""
 
 import csv
+import sys
+import threading
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -21,14 +23,25 @@ from training.features import FeatureCache
 from training.loop import Batch, Task
 from training.recipe import Recipe
 
+PROVIDED = Path(__file__).parents[1] / "data"
+
 
 def read_labels(path: Path) -> list[dict[str, Any]]:
     """The label table: `label,make,model,year` in class order; make, model and year may be empty."""
     with path.open(newline="") as file:
         return [
-            {"label": r["label"], "make": r["make"] or None, "model": r["model"] or None, "year": int(r["year"]) if r["year"] else None}
+            {
+                "label": r["label"],
+                "make": r["make"] or None,
+                "model": r["model"] or None,
+                "year": int(r["year"]) if r["year"] else None,
+            }
             for r in csv.DictReader(file)
         ]
+
+
+def _tell(done: int, of: int) -> None:
+    print(f"features {done}/{of}", end="\n" if done == of else "\r", file=sys.stderr, flush=True)  # noqa: T201
 
 
 class ClassifierTask(Task):
@@ -37,19 +50,28 @@ class ClassifierTask(Task):
 
     def __init__(self, recipe: Recipe, data: Path, work: Path) -> None:
         self.recipe, self.data, self.work = recipe, data, work
-        self.table = read_labels(Path(__file__).parents[1] / "data" / recipe.data["label_table"])
+        own = data / recipe.data["label_table"]
+        self.table = read_labels(own if own.exists() else PROVIDED / recipe.data["label_table"])
         self.labels = [row["label"] for row in self.table]
         self.frozen, self.variants = int(recipe.task.get("frozen", 0)), int(recipe.task.get("variants", 1))
-        rows = {split: table.read(data / recipe.data["labels"], recipe.data["column"], self.labels, split) for split in ("train", "val")}
+        rows = {
+            split: table.read(data / recipe.data["labels"], recipe.data["column"], self.labels, split)
+            for split in ("train", "val")
+        }
         self.train_rows, self.val_rows = rows["train"], rows["val"]
         self.archives = {split: Archive(data / recipe.data[split]) for split in ("train", "val")}
+        self._lock = threading.Lock()
         self.strength = augment.Strength(**recipe.task.get("augment", {}))
 
     # The network is trained at its starting depth: blocks inserted as identity would cost time and change nothing
     # while the trunk is frozen. `export` grows it.
     @property
     def architecture(self) -> str:
-        return str(self.recipe.task.get("grow_from", self.recipe.architecture)) if self.frozen >= 3 else self.recipe.architecture
+        return (
+            str(self.recipe.task.get("grow_from", self.recipe.architecture))
+            if self.frozen >= 3
+            else self.recipe.architecture
+        )
 
     def network(self) -> nn.Module:
         network = build(self.architecture, {"label": self.labels}, self.recipe.network)
@@ -72,7 +94,11 @@ class ClassifierTask(Task):
         kernels = [p for name, p in named if ".fc." not in name and p.ndim > 1]
         norms = [p for name, p in named if ".fc." not in name and p.ndim <= 1]
         scale = self.recipe.trunk_rate
-        return [{"params": head, "scale": 1.0}, {"params": kernels, "scale": scale}, {"params": norms, "scale": scale, "weight_decay": 0.0}]
+        return [
+            {"params": head, "scale": 1.0},
+            {"params": kernels, "scale": scale},
+            {"params": norms, "scale": scale, "weight_decay": 0.0},
+        ]
 
     def mode(self, network: nn.Module) -> None:
         network.train()
@@ -91,8 +117,14 @@ class ClassifierTask(Task):
         header = Header(photo.shape[1], photo.shape[0], "")
         return Photo(header, photo).resized(whole(header), side, side)
 
-    @cached_property
+    @property
     def features(self) -> np.ndarray:
+        """Frozen activations (rows, height, width, channels), computed once though several threads may ask first."""
+        with self._lock:
+            return self._features
+
+    @cached_property
+    def _features(self) -> np.ndarray:
         """Frozen activations: val as it is, then train as it is, then `variants - 1` varied copies of train."""
         trunk = self.network().eval()
         assert isinstance(trunk, Classifier)
@@ -105,12 +137,13 @@ class ClassifierTask(Task):
                 if row < val:
                     photos.append(self.pixels("val", row, side, None))
                 else:
-                    photos.append(self.pixels("train", index, side, np.random.default_rng((1, variant, index)) if variant else None))
+                    rng = np.random.default_rng((1, variant, index)) if variant else None
+                    photos.append(self.pixels("train", index, side, rng))
             return trunk.features(torch.from_numpy(np.stack(photos)), self.frozen)
 
         key = [self.recipe.start, self.architecture, self.frozen, side, self.variants, val, train]
         cache = FeatureCache(self.work / "features.f16", key)
-        return cache.open(val + train * self.variants, compute, lambda done, of: print(f"features {done}/{of}", end="\r", flush=True))
+        return cache.open(val + train * self.variants, compute, _tell)
 
     def sample(self, index: int, side: int, rng: np.random.Generator) -> Any:
         label = self.train_rows[index].label

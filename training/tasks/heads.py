@@ -36,13 +36,17 @@ class Sample:
 
 class HeadsTask(Task):
     """Recipe keys under `task`: `heads.NAME` with `labels`, `table`, `photos` (default archive), `share` (of a batch),
-    `mirror` (pairs of labels that swap when a photo is mirrored) and `balance` (draw its labels equally often)."""
+    `mirror` (pairs of labels that swap when a photo is mirrored) and `balance` (draw a label as often as the root
+    of its count, so that rare ones are seen); `epoch` (photos drawn in one), `backgrounds` (head on whose
+    photos cut-outs are pasted), `frozen` (layers left as they are)."""
 
     def __init__(self, recipe: Recipe, data: Path, work: Path) -> None:
         self.recipe, self.data = recipe, data
         self.heads: dict[str, dict[str, Any]] = recipe.task["heads"]
         self.labels: dict[str, list[str]] = {name: list(head["labels"]) for name, head in self.heads.items()}
-        self.samples = {split: [s for name in self.heads for s in self._read(name, split)] for split in ("train", "val")}
+        self.samples = {
+            split: [s for name in self.heads for s in self._read(name, split)] for split in ("train", "val")
+        }
         names = {s.archive for rows in self.samples.values() for s in rows}
         self.archives = {name: Archive(data / name) for name in names}
         self.strength = augment.Strength(**recipe.task.get("augment", {}))
@@ -66,7 +70,11 @@ class HeadsTask(Task):
         network = build(self.recipe.architecture, self.labels, self.recipe.network)
         assert isinstance(network, MultiHead)
         state = {k: v for k, v in starts.read(self.data / self.recipe.start).items() if not k.startswith("fc.")}
-        network.network.trunk.load_state_dict(state)
+        try:
+            network.network.trunk.load_state_dict(state)
+        except RuntimeError as error:
+            why = str(error).splitlines()[-1].strip()
+            raise ValueError(f"{self.recipe.start} does not fit {self.recipe.architecture}: {why}") from error
         for stage in self.recipe.task.get("frozen", []):
             getattr(network.network.trunk, stage).requires_grad_(False)
         return network
@@ -77,7 +85,11 @@ class HeadsTask(Task):
         kernels = [p for name, p in named if ".heads." not in name and p.ndim > 1]
         norms = [p for name, p in named if ".heads." not in name and p.ndim <= 1]
         scale = self.recipe.trunk_rate
-        return [{"params": heads, "scale": 1.0}, {"params": kernels, "scale": scale}, {"params": norms, "scale": scale, "weight_decay": 0.0}]
+        return [
+            {"params": heads, "scale": 1.0},
+            {"params": kernels, "scale": scale},
+            {"params": norms, "scale": scale, "weight_decay": 0.0},
+        ]
 
     def mode(self, network: nn.Module) -> None:
         network.train()
@@ -90,7 +102,7 @@ class HeadsTask(Task):
         return {name: np.array([i for i, s in enumerate(rows) if s.head == name]) for name in self.heads}
 
     def _draws(self, name: str, count: int, rng: np.random.Generator) -> np.ndarray:
-        """`count` samples of a head, every sample about equally often, or every label where `balance` asks for it."""
+        """`count` samples of a head, all about equally often, or rare labels more often where `balance` asks for it."""
         rows = self._by_head[name]
         if not self.heads[name].get("balance"):
             return np.concatenate([rng.permutation(rows) for _ in range(count // len(rows) + 1)])[:count]
@@ -131,14 +143,19 @@ class HeadsTask(Task):
         return pixels, sample.head, self.mirror[sample.head][sample.label] if mirrored else sample.label
 
     def collate(self, samples: Sequence[Any]) -> Batch:
-        targets = {name: torch.tensor([label if head == name else MISSING for _, head, label in samples]) for name in self.heads}
+        targets = {
+            name: torch.tensor([label if head == name else MISSING for _, head, label in samples])
+            for name in self.heads
+        }
         return {"image": torch.from_numpy(np.stack([pixels for pixels, _, _ in samples])), "targets": targets}
 
     def losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Sum of one cross-entropy a head, over the photos that have its label."""
         logits = network(batch["image"])
         return {
-            name: functional.cross_entropy(logits[name], target, ignore_index=MISSING, label_smoothing=self.recipe.smoothing)
+            name: functional.cross_entropy(
+                logits[name], target, ignore_index=MISSING, label_smoothing=self.recipe.smoothing
+            )
             for name, target in batch["targets"].items()
         }
 
@@ -150,7 +167,11 @@ class HeadsTask(Task):
         for start in range(0, len(rows), 64):
             chosen = rows[start : start + 64]
             photos = [self.val_pixels(start + n) for n in range(len(chosen))]
-            fitted = [Photo(header, p).resized(whole(header), side, side) for p in photos for header in [Header(p.shape[1], p.shape[0], "")]]
+            fitted = [
+                Photo(header, p).resized(whole(header), side, side)
+                for p in photos
+                for header in [Header(p.shape[1], p.shape[0], "")]
+            ]
             logits = network(torch.from_numpy(np.stack(fitted)))
             for n, s in enumerate(chosen):
                 right[s.head].append(int(logits[s.head][n].argmax()) == s.label)

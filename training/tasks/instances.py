@@ -39,12 +39,15 @@ def frame(size: tuple[int, int], zoom: float, rng: np.random.Generator) -> tuple
 
 class InstancesTask(Task):
     """Recipe keys under `task`: `labels`, `zoom` (largest share cut from a side), `negatives` (photos without any
-    instance that an epoch adds, from the archive `data.negatives`; false alarms are counted on `data.quiet`), `frozen` (features of the trunk left as they are)."""
+    instance that an epoch adds, from the archive `data.negatives`; false alarms are counted on `data.quiet`),
+    `frozen` (layers of the trunk left as they are), `every` (take every n-th photo, for a trial)."""
 
     def __init__(self, recipe: Recipe, data: Path, work: Path) -> None:
         self.recipe, self.data = recipe, data
         self.labels: list[str] = list(recipe.task["labels"])
-        self.photos = {split: coco.read(data / recipe.data[f"{split}_labels"], self.labels) for split in ("train", "val")}
+        self.photos = {
+            split: coco.read(data / recipe.data[f"{split}_labels"], self.labels) for split in ("train", "val")
+        }
         self.archives = {split: Archive(data / recipe.data[split]) for split in ("train", "val")}
         self.zoom = float(recipe.task.get("zoom", 0.3))
         self.negatives = Archive(data / recipe.data["negatives"]) if "negatives" in recipe.data else None
@@ -62,7 +65,9 @@ class InstancesTask(Task):
         state = {k.removeprefix("features."): v for k, v in state.items()}
         missing = [name for name in wanted if name not in state]
         if missing:
-            raise ValueError(f"{self.recipe.start} does not fit {self.recipe.architecture}: {', '.join(missing[:5])} missing")
+            raise ValueError(
+                f"{self.recipe.start} does not fit {self.recipe.architecture}: {', '.join(missing[:5])} missing"
+            )
         body.load_state_dict({name: state[name] for name in wanted})
         for name, child in body.named_children():
             if name in self.recipe.task.get("frozen", []):
@@ -79,7 +84,10 @@ class InstancesTask(Task):
         """Every photo once, and `negatives` of the empty ones, whose numbers follow."""
         rng = np.random.default_rng((self.recipe.seed, epoch))
         known = len(self.photos["train"])
-        empty = rng.choice(len(self.empty), min(len(self.empty), int(self.recipe.task.get("negatives", 0))), replace=False) + known
+        empty = (
+            rng.choice(len(self.empty), min(len(self.empty), int(self.recipe.task.get("negatives", 0))), replace=False)
+            + known
+        )
         return rng.permutation(np.concatenate([np.arange(known), empty]).astype(np.int64))
 
     def _read(self, index: int) -> tuple[np.ndarray, list[Instance]]:
@@ -107,7 +115,11 @@ class InstancesTask(Task):
             full = Instance(instance.label, rings).box()
             box = np.clip(full, 0, side)
             left = (box[2] - box[0]) * (box[3] - box[1])
-            if box[2] - box[0] >= 3 and box[3] - box[1] >= 3 and left >= 0.25 * (full[2] - full[0]) * (full[3] - full[1]):
+            if (
+                box[2] - box[0] >= 3
+                and box[3] - box[1] >= 3
+                and left >= 0.25 * (full[2] - full[0]) * (full[3] - full[1])
+            ):
                 kept.append((box, instance.label + 1, rasterise(rings, side)))
         return np.asarray(image), kept
 
@@ -119,7 +131,9 @@ class InstancesTask(Task):
                 {
                     "boxes": torch.tensor(np.array([box for box, _, _ in kept]), dtype=torch.float32).reshape(-1, 4),
                     "labels": torch.tensor([label for _, label, _ in kept], dtype=torch.int64),
-                    "masks": torch.from_numpy(np.array([mask for _, _, mask in kept], np.uint8).reshape(-1, side, side)),
+                    "masks": torch.from_numpy(
+                        np.array([mask for _, _, mask in kept], np.uint8).reshape(-1, side, side)
+                    ),
                 }
             )
         return {"image": torch.from_numpy(np.stack([pixels for pixels, _ in samples])), "targets": targets}
@@ -129,21 +143,34 @@ class InstancesTask(Task):
         return network.losses(batch["image"], batch["targets"])
 
     @torch.inference_mode()
-    def found(self, network: nn.Module, photos: Sequence[Annotated], archive: Archive, batch: int = 8) -> list[dict[str, Any]]:
+    def found(
+        self, network: nn.Module, photos: Sequence[Annotated], archive: Archive, batch: int = 8
+    ) -> list[dict[str, Any]]:
         """COCO results, boxes only, in the photos' own pixels."""
         network.eval()
         side, results = self.recipe.side(1.0), []
         for start in range(0, len(photos), batch):
             chosen = photos[start : start + batch]
             pixels = [archive.photo(photo.file) for photo in chosen]
-            fitted = [Photo(h, p).resized(whole(h), side, side) for p in pixels for h in [Header(p.shape[1], p.shape[0], "")]]
+            fitted = [
+                Photo(h, p).resized(whole(h), side, side) for p in pixels for h in [Header(p.shape[1], p.shape[0], "")]
+            ]
             output = {name: value.numpy() for name, value in network(torch.from_numpy(np.stack(fitted))).items()}
             for n, photo in enumerate(chosen):
                 scale = np.array([photo.width, photo.height] * 2) / side
-                for box, score, label in zip(output["boxes"][n] * scale, output["scores"][n], output["labels"][n], strict=True):
+                for box, score, label in zip(
+                    output["boxes"][n] * scale, output["scores"][n], output["labels"][n], strict=True
+                ):
                     if score > 0:
                         x1, y1, x2, y2 = (float(v) for v in box)
-                        results.append({"image_id": photo.id, "category_id": int(label), "bbox": [x1, y1, x2 - x1, y2 - y1], "score": float(score)})
+                        results.append(
+                            {
+                                "image_id": photo.id,
+                                "category_id": int(label),
+                                "bbox": [x1, y1, x2 - x1, y2 - y1],
+                                "score": float(score),
+                            }
+                        )
         return results
 
     def figures(self, network: nn.Module) -> dict[str, float]:

@@ -154,11 +154,13 @@ async def test_expired_items_are_dropped_at_assembly_and_make_no_batch_smaller()
         doubler.hold()
         tasks = await send(batcher, 1)
         await doubler.on_device()
-        tasks += await send(batcher, 2, 3, deadline=clock.now + 50)
-        tasks += await send(batcher, 4, 5)
+        tasks += await send(batcher, 2, deadline=clock.now + 50)
+        tasks += await send(batcher, 4)
+        tasks += await send(batcher, 3, deadline=clock.now + 50)
+        tasks += await send(batcher, 5)
         clock.now += 50
         doubler.let_go()
-        assert await outcomes(tasks) == [2, Expired, Expired, 8, 10]
+        assert await outcomes(tasks) == [2, Expired, 8, Expired, 10]
         assert doubler.runs == [[1], [4, 5]]
 
 
@@ -204,9 +206,13 @@ async def test_the_deadline_ends_the_wait_while(on_device: bool) -> None:
 @scenario
 async def test_a_deadline_that_has_passed_is_expired_at_once() -> None:
     clock = Clock()
-    async with serving(Doubler(), clock=clock) as batcher:
+    doubler = Doubler()
+    async with serving(doubler, clock=clock) as batcher:
+        with pytest.raises(Expired):
+            batcher.admit("a", clock.now)
         with pytest.raises(Expired):
             await batcher.submit("a", item(1), deadline=clock.now)
+        assert doubler.runs == []
 
 
 # Law 5: the queue is bounded, and what cannot be answered in time is refused at once.
@@ -256,6 +262,18 @@ async def test_a_deadline_shorter_than_a_run_is_refused_at_the_door_and_at_submi
         with pytest.raises(QueueFull):
             await batcher.submit("a", item(2), deadline=clock.now + 1.9)
         assert doubler.runs == [[1]]
+
+
+@scenario
+async def test_runs_that_fail_say_nothing_about_the_service_time() -> None:
+    clock = Clock()
+    seconds = iter([0.0, 0.0, 0.0, 2.0, 0.0, 0.0])
+    doubler = Doubler(clock=clock, cost=lambda size: next(seconds))
+    doubler.fail = refuse_at_once(2)
+    async with serving(doubler, clock=clock) as batcher:
+        for value, outcome in ((1, 2), (2, ItemFailed), (2, ItemFailed)):
+            assert await outcomes(await send(batcher, value)) == [outcome]
+        assert_takes(batcher, clock, 2.0)
 
 
 @scenario
@@ -327,17 +345,19 @@ async def test_stop_finishes_what_was_taken_and_takes_no_more() -> None:
 
 @scenario
 async def test_stop_leaves_a_hanging_run_behind_and_answers_everybody() -> None:
-    doubler = Doubler(sizes=(1,))
-    async with serving(doubler) as batcher:
+    doubler, diary = Doubler(sizes=(1,)), Diary()
+    async with serving(doubler, observer=diary) as batcher:
         doubler.hold()
         tasks = await send(batcher, 1, 2, 3)
         await doubler.on_device()
         await batcher.stop(0.0)
         assert await outcomes(tasks) == [Stopping] * 3
+        assert diary.depths["a"][-1] == 0
         assert [thread.daemon for thread in threading.enumerate() if thread.name == "carlens-cpu"] == [True]
         doubler.let_go()
         await batcher.stop(30.0)
-        assert not batcher.alive or await thread_ended()
+        assert await thread_ended()
+        assert not batcher.alive
         assert doubler.runs == [[1]]
 
 

@@ -98,7 +98,7 @@ async def test_every_item_is_answered_exactly_once_whatever_happens(seed: int) -
     assert [int(answer.output["y"][0]) for answer in await asyncio.gather(*last)] == list(range(2, 22, 2))
     assert ends.total() == CLIENTS * EACH
     assert ends["failed by mistake"] == 0
-    assert ends["answered"] > CLIENTS * EACH / 4
+    assert ends["answered"] > CLIENTS * EACH / 10
     assert all(ends[kind] for kind in ("cancelled", "failed")), ends
     assert ends["Expired"] + ends["QueueFull"] > 0
     assert tally.drops.total() == ends.total() - ends["answered"]

@@ -1,0 +1,55 @@
+"""docker/: the table of settings is the settings, and the image is built from files that exist."""
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from app.settings import MIB, Settings
+
+
+def default(value: Any) -> str:
+    match value:
+        case None:
+            return "not set"
+        case int() if value >= MIB and value % MIB == 0:
+            return f"`{value}` ({value // MIB} MiB)"
+        case _:
+            return f"`{value}`"
+
+
+def settings_table() -> str:
+    """The rows that docker/README.md must hold, in the order of `Settings`."""
+    rows = [
+        f"| `CARLENS_{name.upper()}` | {default(field.default)} | {field.description} |\n"
+        for name, field in Settings.model_fields.items()
+    ]
+    return "".join(rows)
+
+
+def test_the_table_of_settings_is_complete(root: Path) -> None:
+    page = (root / "docker" / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"^\| variable \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", page, re.MULTILINE)
+    assert found
+    assert found[1] == settings_table(), f"docker/README.md must hold these rows:\n{settings_table()}"
+
+
+def test_what_the_image_is_built_from_exists(root: Path) -> None:
+    lines = (root / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    kept = {line[1:] for line in lines if line.startswith("!")}
+    assert not [name for name in kept if not (root / name).exists()]
+    script = (root / "docker" / "install.sh").read_text(encoding="utf-8")
+    assert set(re.findall(r"\$source/([\w.]+)", script)) | {"docker/install.sh"} == kept
+
+
+def test_the_targets_are_those_that_compose_and_make_name(root: Path) -> None:
+    stages = set(
+        re.findall(r"^FROM \S+ AS (\w+)", (root / "docker" / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    for name in ("docker/compose.yaml", "Makefile"):
+        named = set(re.findall(r"(?:target: |--target )(\w+)", (root / name).read_text(encoding="utf-8")))
+        assert named == {"cpu", "cuda"} <= stages
+
+
+def test_the_install_script_is_a_script(root: Path) -> None:
+    subprocess.run(["sh", "-n", str(root / "docker" / "install.sh")], check=True)

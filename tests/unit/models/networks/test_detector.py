@@ -1,0 +1,108 @@
+"""Detections of fixed shape: best first, unused rows empty, the same whatever else is in the batch."""
+
+import pytest
+import torch
+from torchvision.models import mobilenet_v2
+
+from models.networks.detector import MASK_SIDE, Detector
+
+SIDE, ROWS, CLASSES = 64, 12, 3
+
+
+def detector(kind: str = "mask", **options: float) -> Detector:
+    torch.manual_seed(0)
+    return Detector(f"{kind}_rcnn_mobilenet_v2_fpn", CLASSES, channels=8, hidden=16, detections=ROWS, **options).eval()
+
+
+@pytest.fixture(scope="module")
+def network() -> Detector:
+    return detector()
+
+
+@pytest.fixture(scope="module")
+def photos() -> torch.Tensor:
+    return torch.randint(0, 256, (2, SIDE, SIDE, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="module")
+def found(network: Detector, photos: torch.Tensor) -> dict[str, torch.Tensor]:
+    with torch.inference_mode():
+        result: dict[str, torch.Tensor] = network(photos)
+    return result
+
+
+def test_every_output_has_its_shape(found: dict[str, torch.Tensor]) -> None:
+    assert {name: tuple(value.shape) for name, value in found.items()} == {
+        "boxes": (2, ROWS, 4),
+        "scores": (2, ROWS),
+        "labels": (2, ROWS),
+        "masks": (2, ROWS, MASK_SIDE, MASK_SIDE),
+    }
+    assert found["labels"].dtype == torch.int64
+    assert found["masks"].dtype == torch.float32
+
+
+def test_detections_are_best_first_and_inside(found: dict[str, torch.Tensor]) -> None:
+    scores, boxes = found["scores"], found["boxes"]
+    assert (scores[:, 0] > 0).all()
+    assert (scores[:, :-1] >= scores[:, 1:]).all()
+    assert (boxes >= 0).all()
+    assert (boxes <= SIDE).all()
+    used = scores > 0
+    assert (boxes[..., 2] > boxes[..., 0])[used].all()
+    assert found["labels"][used].min() >= 0
+    assert found["labels"].max() < CLASSES
+    masks = found["masks"]
+    assert ((masks >= 0) & (masks <= 1)).all()
+    assert masks[used].amax(dim=(1, 2)).min() > 0
+
+
+def test_rows_of_a_batch_are_independent(
+    network: Detector, photos: torch.Tensor, found: dict[str, torch.Tensor]
+) -> None:
+    with torch.inference_mode():
+        alone = network(photos[1:])
+    for name in ("boxes", "scores", "masks"):
+        torch.testing.assert_close(alone[name][0], found[name][1], rtol=1e-3, atol=1e-3)
+
+
+def test_unused_rows_have_score_zero(photos: torch.Tensor) -> None:
+    with torch.inference_mode():
+        found = detector(min_score=1.0)(photos)
+    assert found["scores"].shape == (2, ROWS)
+    assert not any(value.any() for value in found.values())
+
+
+def test_faster_rcnn_has_empty_masks(photos: torch.Tensor) -> None:
+    with torch.inference_mode():
+        found = detector("faster")(photos)
+    assert (found["scores"][:, 0] > 0).all()
+    assert not found["masks"].any()
+
+
+def test_losses_are_finite_with_and_without_objects(photos: torch.Tensor) -> None:
+    network = detector().train()
+    mask = torch.zeros(1, SIDE, SIDE, dtype=torch.uint8)
+    mask[0, 8:40, 8:48] = 1
+    targets = [
+        {"boxes": torch.tensor([[8.0, 8.0, 48.0, 40.0]]), "labels": torch.tensor([2]), "masks": mask},
+        {
+            "boxes": torch.zeros(0, 4),
+            "labels": torch.zeros(0, dtype=torch.int64),
+            "masks": torch.zeros(0, SIDE, SIDE, dtype=torch.uint8),
+        },
+    ]
+    losses = network.losses(photos, targets)
+    assert {"loss_classifier", "loss_box_reg", "loss_mask", "loss_objectness", "loss_rpn_box_reg"} == set(losses)
+    assert all(torch.isfinite(value) and value > 0 for value in losses.values())
+    torch.stack(list(losses.values())).sum().backward()
+    moved = [p.grad is not None and bool(p.grad.any()) for p in network.network.backbone.parameters()]
+    assert any(moved)
+
+
+def test_the_trunk_has_torchvisions_key_names(network: Detector) -> None:
+    """So that ImageNet weights load into it; its BatchNorm is frozen and counts no batches."""
+    ours = {f"features.{name}" for name in network.network.backbone.body.state_dict()}
+    assert ours <= set(mobilenet_v2().state_dict())
+    assert not any(name.endswith("num_batches_tracked") for name in ours)
+    assert all(p.requires_grad for p in network.network.backbone.parameters())

@@ -1,0 +1,99 @@
+"""Finding predictors: what an entry point may name, what it is refused for, and who gets the folder of weights."""
+
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from models import manifest as manifests
+from models.manifest import WeightsError
+from models.registry import GROUP, RegistryError, discover
+from tests import weights
+from tests.fakes import Brightness
+
+
+def point(name: str, value: str = "tests.fakes:Brightness") -> EntryPoint:
+    return EntryPoint(name, value, GROUP)
+
+
+def make_takes_folder(weights_dir: Path | None = None) -> Brightness:
+    predictor = Brightness("folder")
+    predictor.card = predictor.card.model_copy(update={"weights": str(weights_dir)})
+    return predictor
+
+
+def make_text() -> str:
+    return "no predictor"
+
+
+def make_other() -> Brightness:
+    return Brightness("other")
+
+
+HERE = "tests.unit.models.test_registry"
+
+
+def test_predictors_come_in_the_order_of_their_names() -> None:
+    found = discover(points=[point("other", f"{HERE}:make_other"), point("brightness")])
+    assert list(found) == ["brightness", "other"]
+    assert isinstance(found["brightness"], Brightness)
+
+
+def test_only_wanted_ones_are_made() -> None:
+    points = [point("brightness"), point("broken", "no.such.module:Thing")]
+    assert list(discover(points=points, wanted=["brightness"])) == ["brightness"]
+    assert discover(points=points, wanted=[]) == {}
+
+
+def test_an_unknown_wanted_one_tells_what_there_is() -> None:
+    with pytest.raises(RegistryError, match="no predictor paint: installed are brightness"):
+        discover(points=[point("brightness")], wanted=["brightness", "paint"])
+    with pytest.raises(RegistryError, match="installed are none"):
+        discover(points=[], wanted=["paint"])
+
+
+def test_no_entry_points_are_no_predictors() -> None:
+    assert discover(points=[]) == {}
+
+
+@pytest.mark.parametrize("name", ["Brightness", "9lives", "a-b", "a/b", "", "x" * 65, "inspect", "models"])
+def test_a_name_that_makes_no_route_is_refused(name: str) -> None:
+    with pytest.raises(RegistryError, match="a name is lower-case letters"):
+        discover(points=[point(name)])
+
+
+@pytest.mark.parametrize("value", ["no.such.module:Thing", "tests.fakes:NoSuchThing"])
+def test_what_cannot_be_imported_is_named(value: str) -> None:
+    with pytest.raises(RegistryError, match=f"brightness = {value}: cannot be imported"):
+        discover(points=[point("brightness", value)])
+
+
+def test_what_is_no_predictor_is_refused() -> None:
+    with pytest.raises(RegistryError, match=r"gave str, expected a models\.predictor\.Predictor"):
+        discover(points=[point("text", f"{HERE}:make_text")])
+
+
+def test_a_specification_of_another_name_is_refused() -> None:
+    with pytest.raises(RegistryError, match="named 'brightness', expected 'paint'"):
+        discover(points=[point("paint")])
+
+
+def test_the_folder_of_weights_goes_to_who_asks_for_it(tmp_path: Path) -> None:
+    points = [point("folder", f"{HERE}:make_takes_folder"), point("brightness")]
+    found = discover(weights_dir=tmp_path, points=points)
+    assert found["folder"].card.weights == str(tmp_path)
+
+
+def test_the_built_in_ones_come_through_the_same_door(tmp_path: Path) -> None:
+    for name in ("attributes", "car_details", "damage"):
+        weights.write(tmp_path, weights.manifest(name))
+    found = discover(weights_dir=tmp_path, wanted=["damage", "attributes", "car_details"])
+    assert list(found) == ["damage", "attributes", "car_details"]
+    assert all(predictor.specification.name == name for name, predictor in found.items())
+    assert found["damage"].card.version == "0.0.1"
+
+
+def test_missing_weights_are_told_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifests, "SHIPPED", tmp_path)
+    with pytest.raises(WeightsError, match=r"damage\.json and damage\.safetensors"):
+        discover(wanted=["damage"])
