@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import httpx
 import typer
+from fastapi import FastAPI
 from pydantic import ValidationError
 
 from app.batcher import Batcher
@@ -45,6 +46,16 @@ def choose(settings: Settings, wanted: list[str] | None = None) -> dict[str, Any
         fail(str(error) or type(error).__name__)
 
 
+def build(settings: Settings, predictors: Mapping[str, AnyPredictor]) -> FastAPI:
+    """The gateway; what hinders it (a device that is not there, say) is one line and exit 1."""
+    try:
+        return create_app(settings, predictors)
+    except ModuleNotFoundError as error:
+        fail(f'{error.name} is not installed: pip install "carlens[gpu]"')
+    except (ValueError, RuntimeError) as error:
+        fail(str(error))
+
+
 @dataclass(frozen=True, slots=True)
 class Inside:
     """The service in this process: a client that speaks to it without a socket, and its batcher."""
@@ -75,7 +86,7 @@ def quiet() -> Iterator[None]:
 @asynccontextmanager
 async def running(settings: Settings, predictors: Mapping[str, AnyPredictor]) -> AsyncIterator[Inside]:
     """The very service that `carlens serve` runs, without a server around it."""
-    application = create_app(settings, dict(predictors))
+    application = build(settings, predictors)
     with quiet():
         async with application.router.lifespan_context(application):
             transport = httpx.ASGITransport(app=application, raise_app_exceptions=False)

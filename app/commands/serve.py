@@ -11,8 +11,7 @@ import typer
 import uvicorn
 
 from app.batcher import Batcher
-from app.commands.inside import choose, fail, read_settings
-from app.main import create_app
+from app.commands.inside import build, choose, fail, read_settings
 from app.settings import LogLevel
 
 KEEP_ALIVE_S = 75
@@ -90,7 +89,7 @@ def serve(
     """Start the service. Stops at SIGTERM or Ctrl-C once what was taken is answered."""
     settings = read_settings(host=host, port=port, log_level=log_level)
     with listen(settings.host, settings.port) as listener:
-        application = create_app(settings, choose(settings))
+        application = build(settings, choose(settings))
         logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         signal.signal(signal.SIGTERM, leave)
         config = uvicorn.Config(

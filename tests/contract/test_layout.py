@@ -1,6 +1,7 @@
 """The tree a newcomer reads: nothing at the top that DESIGN does not know, every file says what it is for."""
 
 import ast
+import re
 import subprocess
 from pathlib import Path
 
@@ -46,6 +47,15 @@ def test_every_file_of_code_says_first_what_it_is_for(root: Path, files: list[Pa
         if text and not (text.startswith('"""') and ast.get_docstring(ast.parse(text))):
             silent.append(str(path))
     assert not silent
+
+
+def test_every_link_within_the_repository_leads_somewhere(root: Path, files: list[Path]) -> None:
+    dead = []
+    for path in (path for path in files if path.suffix == ".md"):
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", (root / path).read_text(encoding="utf-8")):
+            if not (root / path.parent / target).exists():
+                dead.append(f"{path} links to {target}")
+    assert not dead
 
 
 def test_no_file_of_code_is_too_long(root: Path, files: list[Path]) -> None:

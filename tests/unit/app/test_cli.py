@@ -284,6 +284,17 @@ def test_a_predictor_that_cannot_be_made_is_one_line(
         assert run(command) == (1, "", "carlens: no weights for plain\n")
 
 
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_a_device_that_is_not_there_is_one_line(
+    fakes: dict[str, AnyPredictor], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("CARLENS_DEVICE", "cuda:77")
+    code, _, err = run(command)
+    assert code == 1
+    assert err.count("\n") == 1
+    assert "cuda:77" in err
+
+
 def test_choose_keeps_the_order_asked_for(fakes: dict[str, AnyPredictor]) -> None:
     settings = Settings(predictors=["brightness"])
     assert list(inside.choose(settings)) == ["brightness"]

@@ -1,0 +1,24 @@
+"""Data folders that several tests read: drawn once, and torch on one thread."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.unit.training import drawn
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photos and starts for all three kinds of task."""
+    path = tmp_path_factory.mktemp("data")
+    drawn.heads(path)
+    drawn.instances(path)
+    drawn.start(path / "pretrained" / "resnet18.safetensors", "resnet18")
+    drawn.start(path / "pretrained" / "mobilenet_v2.safetensors", "mobilenet_v2")
+    return path

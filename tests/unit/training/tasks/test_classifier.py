@@ -1,0 +1,154 @@
+"""One label of many: what is frozen stays frozen, and cached features are those of the photo."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from models.networks.classifier import Classifier
+from tests.unit.training import drawn
+from training import recipe as recipes
+from training import starts, tasks
+from training.tasks.classifier import ClassifierTask
+
+TRAIN, VAL = 6, 2
+
+
+def make(data: Path, work: Path, *changes: str) -> ClassifierTask:
+    task = tasks.create(recipes.read("car_details", [*drawn.CLASSIFIER, *changes]), data, work)
+    assert isinstance(task, ClassifierTask)
+    return task
+
+
+@pytest.fixture(scope="module")
+def task(data: Path, tmp_path_factory: pytest.TempPathFactory) -> ClassifierTask:
+    return make(data, tmp_path_factory.mktemp("work"))
+
+
+@pytest.fixture(scope="module")
+def network(task: ClassifierTask) -> Classifier:
+    found = task.network()
+    assert isinstance(found, Classifier)
+    return found
+
+
+def test_rows_and_labels_are_those_of_the_tables(task: ClassifierTask) -> None:
+    assert (len(task.train_rows), len(task.val_rows)) == (TRAIN, VAL)
+    assert len(task.labels) == 196
+    assert [task.labels[row.label] for row in task.train_rows[:3]] == drawn.CARS
+
+
+def test_the_network_starts_from_the_given_weights(task: ClassifierTask, network: Classifier, data: Path) -> None:
+    given = starts.read(data / task.recipe.start)
+    state = network.network.state_dict()
+    assert torch.equal(state["layer4.1.conv2.weight"], given["layer4.1.conv2.weight"])
+    assert state["fc.weight"].shape == (196, 512)
+    assert not state["fc.weight"].any()
+
+
+def test_groups_hold_what_is_trained_and_nothing_else(task: ClassifierTask, network: Classifier) -> None:
+    groups = task.groups(network)
+    grouped = [parameter for group in groups for parameter in group["params"]]
+    names = {id(p): name for name, p in network.named_parameters()}
+    assert {names[id(p)].split(".")[1] for p in grouped} == {"layer4", "fc"}
+    assert len({id(p) for p in grouped}) == len(grouped)
+    assert all(p.requires_grad for p in grouped)
+    frozen = [name for name, p in network.named_parameters() if not p.requires_grad]
+    assert {name.split(".")[1] for name in frozen} == {"conv1", "bn1", "layer1", "layer2", "layer3"}
+    assert [group["scale"] for group in groups] == [1.0, task.recipe.trunk_rate, task.recipe.trunk_rate]
+    assert groups[2]["weight_decay"] == 0.0
+    assert all(p.ndim == 1 for p in groups[2]["params"])
+
+
+def test_frozen_statistics_stay(task: ClassifierTask, network: Classifier) -> None:
+    task.mode(network)
+    training = {
+        name.split(".")[1]: module.training
+        for name, module in network.named_modules()
+        if isinstance(module, nn.BatchNorm2d)
+    }
+    assert training == {"bn1": False, "layer1": False, "layer2": False, "layer3": False, "layer4": True}
+
+
+def test_the_order_is_that_of_seed_and_epoch(task: ClassifierTask) -> None:
+    orders = [task.order(epoch).tolist() for epoch in range(4)]
+    assert all(sorted(order) == list(range(TRAIN)) for order in orders)
+    assert task.order(2).tolist() == orders[2]
+    assert len({tuple(order) for order in orders}) > 1
+
+
+def test_features_are_those_of_the_photos(task: ClassifierTask, network: Classifier) -> None:
+    network.eval()
+    with torch.inference_mode():
+        for row, split, index in ((1, "val", 1), (VAL + 4, "train", 4)):
+            pixels = task.pixels(split, index, 32, None)
+            expected = network.features(torch.from_numpy(pixels[None]), 3)[0].permute(1, 2, 0)
+            np.testing.assert_allclose(task.features[row], expected.numpy(), rtol=2e-3, atol=2e-3)
+    assert task.features.shape == (VAL + 2 * TRAIN, 2, 2, 256)
+    # The second variant of a photo is varied.
+    assert not np.allclose(task.features[VAL + 4], task.features[VAL + TRAIN + 4], atol=1e-2)
+
+
+def test_a_sample_is_one_of_the_photos_variants(task: ClassifierTask) -> None:
+    seen = set()
+    for seed in range(12):
+        features, label = task.sample(4, 32, np.random.default_rng(seed))
+        assert label == task.train_rows[4].label
+        matches = [
+            row for row in range(len(task.features)) if np.array_equal(np.asarray(task.features[row]), features)
+        ]
+        seen.update(matches)
+    assert seen == {VAL + 4, VAL + TRAIN + 4}
+
+
+def test_losses_and_figures_go_through_the_cached_features(task: ClassifierTask, network: Classifier) -> None:
+    batch = task.collate([task.sample(n, 32, np.random.default_rng(0)) for n in range(4)])
+    assert batch["input"].shape == (4, 2, 2, 256)
+    task.mode(network)
+    loss = task.losses(network, batch)["label"]
+    assert loss.item() == pytest.approx(np.log(196), rel=1e-4)  # an untrained last layer of zeros knows nothing
+    assert task.figures(network)["top1"] in (0.0, 0.5, 1.0)
+
+
+def test_without_frozen_stages_photos_are_varied_each_time(data: Path, tmp_path: Path) -> None:
+    task = make(data, tmp_path, "task={}")
+    first, label = task.sample(2, 24, np.random.default_rng(0))
+    again, _ = task.sample(2, 24, np.random.default_rng(0))
+    other, _ = task.sample(2, 24, np.random.default_rng(1))
+    assert first.shape == (24, 24, 3)
+    assert label == 2
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+    network = task.network()
+    assert all(p.requires_grad for p in network.parameters())
+    losses = task.losses(network, task.collate([(first, label), (other, label)]))
+    assert torch.isfinite(losses["label"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_table_of_ones_own_labels_lies_with_the_data(data: Path, tmp_path: Path) -> None:
+    drawn.classifier(tmp_path)
+    drawn.table(tmp_path / "cars.csv", "label,make,model,year", [(label, "", "", "") for label in drawn.CARS])
+    task = make(tmp_path, tmp_path, "data.label_table=cars.csv")
+    assert task.labels == drawn.CARS
+    assert task.table[0] == {"label": drawn.CARS[0], "make": None, "model": None, "year": None}
+
+
+def test_a_start_of_another_depth_is_refused(data: Path, tmp_path: Path) -> None:
+    with pytest.raises((ValueError, RuntimeError), match=r"(?i)resnet34|size mismatch|missing"):
+        make(data, tmp_path, "architecture=resnet34", "task={}").network()
+
+
+def test_a_grown_network_is_trained_at_its_starting_depth_while_frozen(data: Path, tmp_path: Path) -> None:
+    grown = ["architecture=resnet152", "task.grow_from=resnet50"]
+    assert make(data, tmp_path, *grown).architecture == "resnet50"
+    assert make(data, tmp_path, *grown, "task.frozen=0").architecture == "resnet152"
+
+
+def test_a_missing_key_is_named(data: Path, tmp_path: Path) -> None:
+    recipe = recipes.read("car_details", drawn.CLASSIFIER)
+    del recipe.data["column"]
+    with pytest.raises(ValueError, match="recipe 'car_details': the key 'column' is missing"):
+        tasks.create(recipe, data, tmp_path)

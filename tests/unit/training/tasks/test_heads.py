@@ -1,0 +1,167 @@
+"""Several labels from one trunk: batches in the asked shares, mirrored views swap, cut-outs stand on photos."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.unit.training import drawn
+from training import recipe as recipes
+from training import tasks
+from training.augment import Strength
+from training.tasks.heads import MISSING, HeadsTask
+
+
+def make(data: Path, *changes: str) -> HeadsTask:
+    task = tasks.create(recipes.read("attributes", [*drawn.HEADS, *changes]), data, data)
+    assert isinstance(task, HeadsTask)
+    return task
+
+
+@pytest.fixture
+def task(data: Path) -> HeadsTask:
+    return make(data)
+
+
+def index(task: HeadsTask, file: str) -> int:
+    (found,) = [n for n, sample in enumerate(task.samples["train"]) if sample.file == file]
+    return found
+
+
+def test_samples_know_their_head_and_where_they_lie(task: HeadsTask) -> None:
+    samples = {sample.file: sample for sample in task.samples["train"]}
+    assert (samples["train/red.png"].head, samples["train/red.png"].archive) == ("color", "attributes/color_train")
+    assert samples["train/bus.png"].archive == "attributes/type_train"
+    assert samples["train/00000.png"].archive == "car_details/train"
+    assert samples["train/left.png"].archive == "attributes/orientation_cutouts_train"
+    assert [file for file, sample in samples.items() if sample.cutout] == ["train/left.png", "train/front.png"]
+    assert len(task.samples["val"]) == len(samples) == 8
+
+
+def test_labels_that_swap_do_so_both_ways(task: HeadsTask) -> None:
+    names = task.labels["orientation"]
+    swapped = {names[a]: names[b] for a, b in task.mirror["orientation"].items()}
+    assert swapped == {
+        "front": "front",
+        "back": "back",
+        "left": "right",
+        "right": "left",
+        "front_left": "front_right",
+        "front_right": "front_left",
+        "back_left": "back_right",
+        "back_right": "back_left",
+    }
+    assert all(a == b for a, b in task.mirror["color"].items())
+
+
+@pytest.mark.parametrize(("flip", "expected"), [(0.0, "left"), (1.0, "right")])
+def test_a_mirrored_view_is_the_other_side(task: HeadsTask, flip: float, expected: str) -> None:
+    task.strength = Strength(flip=flip)
+    pixels, head, label = task.sample(index(task, "train/left.png"), 32, np.random.default_rng(0))
+    assert pixels.shape == (32, 32, 3)
+    assert (head, task.labels[head][label]) == ("orientation", expected)
+    _, head, label = task.sample(index(task, "train/red.png"), 32, np.random.default_rng(0))
+    assert (head, task.labels[head][label]) == ("color", "red")
+
+
+def test_a_cutout_stands_on_a_photo_of_the_background_head(task: HeadsTask) -> None:
+    sample = task.samples["train"][index(task, "train/left.png")]
+    behind = Counter[str]()
+    for seed in range(30):
+        scene = task.pixels(sample, np.random.default_rng(seed))
+        car = scene[..., 1] > 200
+        assert 0.5 < car.mean() < 1
+        red, _, blue = scene[~car].mean(axis=0)
+        behind["red" if red > blue + 50 else "blue" if blue > red + 50 else "grey"] += 1
+    assert behind["red"] > 5
+    assert behind["blue"] > 5
+
+
+def test_validation_is_the_same_every_time(task: HeadsTask) -> None:
+    for n, sample in enumerate(task.samples["val"]):
+        if sample.cutout:
+            np.testing.assert_array_equal(task.val_pixels(n), task.val_pixels(n))
+
+
+def test_every_batch_holds_every_head_by_its_share(task: HeadsTask) -> None:
+    for epoch in range(3):
+        order = task.order(epoch)
+        assert len(order) == 16
+        for start in (0, 8):
+            heads = Counter(task.samples["train"][n].head for n in order[start : start + 8])
+            assert heads == {"color": 3, "type": 2, "orientation": 3}
+    assert task.order(1).tolist() == task.order(1).tolist()
+    assert task.order(1).tolist() != task.order(2).tolist()
+
+
+def test_shares_that_make_no_batch_are_refused(data: Path) -> None:
+    with pytest.raises(ValueError, match="the heads' shares give .*'color': 8.*not a batch of 8"):
+        make(data, "task.heads.color.share=1.0").order(0)
+
+
+def test_samples_are_drawn_equally_often_or_rare_labels_more(data: Path) -> None:
+    rng = np.random.default_rng(0)
+    plain = Counter(make(data, "task.heads.type.balance=false")._draws("type", 3000, rng).tolist())
+    assert set(plain.values()) == {1000}
+    task = make(data)
+    balanced = Counter(task.samples["train"][n].file for n in task._draws("type", 3000, rng).tolist())
+    # One bus against two sedans: its share is 1 to the root of 2, not 1 to 2.
+    assert balanced["train/bus.png"] / 3000 == pytest.approx(1 / (1 + 2**0.5), abs=0.03)
+
+
+def test_a_photo_counts_for_its_own_head_alone(task: HeadsTask) -> None:
+    rng = np.random.default_rng(0)
+    batch = task.collate([task.sample(index(task, f"train/{name}.png"), 16, rng) for name in ("blue", "bus", "front")])
+    assert batch["image"].shape == (3, 16, 16, 3)
+    assert batch["image"].dtype == torch.uint8
+    assert batch["targets"]["color"].tolist() == [task.labels["color"].index("blue"), MISSING, MISSING]
+    assert batch["targets"]["type"].tolist() == [MISSING, task.labels["type"].index("bus"), MISSING]
+
+    class Fixed(nn.Module):
+        def forward(self, image: Tensor) -> dict[str, Tensor]:
+            return {name: torch.zeros(3, len(labels)) for name, labels in task.labels.items()}
+
+    losses = task.losses(Fixed(), batch)
+    assert {name: round(float(value), 4) for name, value in losses.items()} == {
+        name: round(float(np.log(len(labels))), 4) for name, labels in task.labels.items()
+    }
+
+
+def test_figures_are_accuracies_per_head(task: HeadsTask) -> None:
+    class Always(nn.Module):
+        """Says red, sedan and left of everything."""
+
+        def forward(self, image: Tensor) -> dict[str, Tensor]:
+            said = {"color": "red", "type": "sedan", "orientation": "left"}
+            logits = {name: torch.zeros(len(image), len(labels)) for name, labels in task.labels.items()}
+            for name, label in said.items():
+                logits[name][:, task.labels[name].index(label)] = 5
+            return logits
+
+    assert task.figures(Always()) == {
+        "color": 1 / 2,
+        "type": pytest.approx(2 / 3),
+        "orientation": pytest.approx(1 / 3),
+    }
+
+
+def test_the_network_starts_from_the_given_weights_with_frozen_layers(task: HeadsTask) -> None:
+    network = task.network()
+    groups = task.groups(network)
+    names = {id(p): name for name, p in network.named_parameters()}
+    grouped = [names[id(p)] for group in groups for p in group["params"]]
+    trained = [name for name, p in network.named_parameters() if p.requires_grad]
+    assert sorted(grouped) == sorted(trained)
+    assert not any(part in name for name in trained for part in (".trunk.conv1", ".trunk.bn1", ".layer1."))
+    assert all(".heads." in names[id(p)] for p in groups[0]["params"])
+    task.mode(network)
+    assert not network.get_submodule("network.trunk.bn1").training
+    assert network.get_submodule("network.trunk.layer2").training
+
+
+def test_a_start_of_another_depth_is_refused(data: Path) -> None:
+    with pytest.raises(ValueError, match=r"resnet18\.safetensors does not fit resnet50"):
+        make(data, "architecture=resnet50").network()
