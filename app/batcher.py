@@ -60,6 +60,7 @@ class Batcher:
         self._observer = Guarded(observer)
         self._device = Device(device, clock, self._observer)
         self._numbers = itertools.count()
+        self._closed = False
 
     def add(
         self,
@@ -99,13 +100,15 @@ class Batcher:
     def ready(self) -> bool:
         """Whether every predictor is loaded and warmed, and items are taken."""
         serving = all(lane.state == "ready" for lane in self._device.lanes.values())
-        return self.alive and serving and not self._device.stopping
+        return self.alive and serving and not self._closed and not self._device.stopping
 
     def admit(self, name: str, deadline: float, items: int = 1) -> None:
         """At the door: raises at once what `submit` of that many items would raise now (QueueFull, Expired, Stopping,
         NotServing, DeviceDied). It reserves nothing."""
         lane = self._device.lanes[name]
         try:
+            if self._closed:
+                raise Stopping("the service stops")
             with self._device.lock:
                 self._check(lane, deadline, items)
         except Unanswered as refusal:
@@ -128,9 +131,14 @@ class Batcher:
             raise
         return outcome
 
+    def close(self) -> None:
+        """From now on `admit` refuses; what was admitted before may still be submitted, until `stop`."""
+        self._closed = True
+
     async def stop(self, grace_s: float) -> None:
         """Stops taking, finishes what was taken within `grace_s` seconds, answers the rest with Stopping. A run that
         hangs is left behind in its daemon thread."""
+        self._closed = True
         self._device.drain()
         try:
             if self._device.thread is not None:

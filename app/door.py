@@ -80,10 +80,10 @@ class Door:
     def total_ms(self, visit: Visit) -> float:
         return round((self.pipeline.clock() - visit.started) * 1000, 2)
 
-    async def close(self) -> None:
-        """Waits for work that was given up but still holds a thread."""
+    async def drain(self, seconds: float | None = None) -> None:
+        """Waits for the work under way, given up or not; at most `seconds`."""
         if self._running:
-            await asyncio.wait(self._running)
+            await asyncio.wait(self._running, timeout=seconds)
 
 
 async def _leaves(request: Request) -> None:

@@ -1,5 +1,6 @@
 """Puts the gateway together: settings, predictors, batcher, pipeline, routes. The one place that knows them all."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -62,14 +63,23 @@ def create_app(settings: Settings | None = None, predictors: Mapping[str, AnyPre
     pipeline = Pipeline(settings, served, batcher, metrics)
     door = Door(settings, pipeline, metrics)
 
+    async def stop() -> None:
+        """Takes no more photos, answers those it took within the grace time, the rest with 503."""
+        now = asyncio.get_running_loop().time
+        until = now() + settings.grace_s
+        batcher.close()
+        await door.drain(settings.grace_s)
+        await batcher.stop(max(0.0, until - now()))
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await batcher.start()
         try:
             yield
         finally:
-            await batcher.stop(settings.grace_s)
-            await door.close()
+            if batcher.alive:
+                await stop()
+            await door.drain()
             pipeline.close()
 
     app = FastAPI(
@@ -84,6 +94,7 @@ def create_app(settings: Settings | None = None, predictors: Mapping[str, AnyPre
         lifespan=lifespan,
     )
     app.state.batcher = batcher
+    app.state.stop = stop
     app.state.metrics = metrics
     for router in (
         predict.router(settings, served.values(), door),

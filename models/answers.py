@@ -47,6 +47,10 @@ class RegionRead(BaseModel):
         corners = {name: round(float(getattr(region, name)), 1) for name in ("x1", "y1", "x2", "y2")}
         return cls(**corners, source=region.source, score=region.score)
 
+    def corners(self) -> tuple[float, float, float, float] | None:
+        """x1, y1, x2, y2; None where that is the whole photo."""
+        return None if self.source == "whole" else (self.x1, self.y1, self.x2, self.y2)
+
 
 class Scored(BaseModel):
     """The best label of a head, and every label's share; shares add up to 1."""

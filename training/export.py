@@ -31,9 +31,7 @@ def stored_state(task: Task, state: dict[str, torch.Tensor]) -> dict[str, np.nda
 
 def machine() -> str:
     """What the run was made on, without names."""
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name(0)
-    return f"{os.cpu_count()} {platform.machine()} cores, no GPU"
+    return f"{os.cpu_count()} {platform.machine()} cores, no GPU used"
 
 
 def write(folder: Path, manifest: Manifest, tensors: bytes | None = None) -> None:

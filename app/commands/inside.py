@@ -49,7 +49,7 @@ def choose(settings: Settings, wanted: list[str] | None = None) -> dict[str, Any
 def build(settings: Settings, predictors: Mapping[str, AnyPredictor]) -> FastAPI:
     """The gateway; what hinders it (a device that is not there, say) is one line and exit 1."""
     try:
-        return create_app(settings, predictors)
+        return create_app(settings.model_copy(update={"predictors": None}), predictors)  # they are chosen already
     except ModuleNotFoundError as error:
         fail(f'{error.name} is not installed: pip install "carlens[gpu]"')
     except (ValueError, RuntimeError) as error:

@@ -5,6 +5,7 @@ import logging
 import signal
 import socket
 import sys
+from collections.abc import Callable, Coroutine
 from typing import Annotated
 
 import typer
@@ -24,13 +25,15 @@ BACKLOG = 2048
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which says when every predictor is ready, and stops the batcher at once where uvicorn
-    would first wait for the connections."""
+    """uvicorn's server, which says when every predictor is ready, and refuses new photos at once where uvicorn would
+    first wait for the connections."""
 
-    def __init__(self, config: uvicorn.Config, batcher: Batcher, grace_s: float, address: str) -> None:
+    def __init__(
+        self, config: uvicorn.Config, batcher: Batcher, stop: Callable[[], Coroutine[None, None, None]], address: str
+    ) -> None:
         super().__init__(config)
         self.batcher = batcher
-        self.grace_s = grace_s
+        self.stop = stop
         self.address = address
         self.waiting: asyncio.Task[None] | None = None
 
@@ -47,7 +50,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self.waiting:
             self.waiting.cancel()
-        stopping = asyncio.create_task(self.batcher.stop(self.grace_s))
+        stopping = asyncio.create_task(self.stop())
         await super().shutdown(sockets)
         await stopping
 
@@ -108,4 +111,5 @@ def serve(
         )
         if settings.log_level == "info":  # uvicorn tells at length what `announce` says in a line
             logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-        Server(config, application.state.batcher, settings.grace_s, base_url(listener)).run(sockets=[listener])
+        state = application.state
+        Server(config, state.batcher, state.stop, base_url(listener)).run(sockets=[listener])

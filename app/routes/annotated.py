@@ -1,6 +1,5 @@
 """`POST /v1/NAME/annotated`: the photo with the answer drawn on it."""
 
-import io
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Annotated, Any
@@ -8,7 +7,6 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, Depends, Request
 from numpy.typing import NDArray
-from PIL import Image
 from starlette.responses import Response
 
 from app import errors, schemas
@@ -18,15 +16,12 @@ from app.pipeline import Ask
 from app.routes.predict import PHOTO_PROBLEMS, RESPONSE_HEADERS, photo_call
 from app.schemas import AnyPredictor
 from app.settings import Settings
+from models import drawing
+from models.drawing import MediaType
 from models.predictor import Options
 
-KINDS: dict[str, dict[str, Any]] = {
-    # 4:4:4, because thin coloured lines are what the picture is for
-    "image/jpeg": {"format": "JPEG", "quality": 90, "subsampling": 0},
-    "image/webp": {"format": "WEBP", "quality": 85, "method": 2},
-    "image/png": {"format": "PNG", "compress_level": 3},
-}
-"""What is offered, the best for the server first, with how it is saved."""
+KINDS: tuple[MediaType, ...] = ("image/jpeg", "image/webp", "image/png")
+"""What is offered, the best for the server first."""
 
 WEBP_SIDE = 16_383
 """Pixels a side that the format can hold."""
@@ -34,10 +29,11 @@ WEBP_SIDE = 16_383
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 
-def negotiate(accept: str) -> str:
+def negotiate(accept: str) -> MediaType:
     """The media type to answer with: the best of `KINDS` by the header's q-values, JPEG where it meets none."""
     wanted = [_range(part) for part in accept.split(",") if part.strip()]
-    best, best_quality = "image/jpeg", 0.0
+    best: MediaType = "image/jpeg"
+    best_quality = 0.0
     for kind in KINDS:
         # the most specific range that covers the kind decides, not the kindest
         fitting = [(len(pattern), quality) for pattern, quality in wanted if pattern in (kind, "image/*", "*/*")]
@@ -58,13 +54,11 @@ def _range(text: str) -> tuple[str, float]:
     return pattern, number if 0.0 <= number <= 1.0 else 0.0
 
 
-def encode(kind: str, pixels: NDArray[np.uint8]) -> tuple[str, bytes]:
+def encode(kind: MediaType, pixels: NDArray[np.uint8]) -> tuple[MediaType, bytes]:
     """RGB uint8 (height, width, 3) to a file of `kind`, or to JPEG where that cannot hold it; the kind it became."""
     if kind == "image/webp" and max(pixels.shape[:2]) > WEBP_SIDE:
         kind = "image/jpeg"
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, **KINDS[kind])
-    return kind, file.getvalue()
+    return kind, drawing.encode(pixels, kind)
 
 
 def router(settings: Settings, predictors: Iterable[AnyPredictor], door: Door) -> APIRouter:

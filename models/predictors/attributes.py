@@ -5,8 +5,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from models.answers import RegionRead, Scored, softmax
+from models.drawing import draw_caption, draw_region
 from models.manifest import WeightsError
-from models.photo import Header, Region
+from models.photo import Header, Photo, Region
 from models.predictor import Arrays, RegionOptions, Specification, Tensor
 from models.predictors.weighted import WeightedPredictor
 
@@ -73,6 +74,7 @@ class Attributes(WeightedPredictor[RegionOptions, AttributesAnswer]):
             reads=reads,
             regions=("box", "photo"),
             batch_sizes=(1, 2, 4, 8, 16, 32),
+            drawable=True,
             example=EXAMPLE,
         )
 
@@ -89,6 +91,14 @@ class Attributes(WeightedPredictor[RegionOptions, AttributesAnswer]):
             yaw_confidence=round(confidence, 3),
             region=RegionRead.of(region),
         )
+
+    def draw(self, photo: Photo, answer: AttributesAnswer) -> NDArray[np.uint8]:
+        seen = answer.orientation.label.replace("_", " ")
+        lines = [
+            f"{answer.color.label} {answer.type.label} ({answer.color.score:.0%}, {answer.type.score:.0%})",
+            f"seen from the {seen} ({answer.orientation.score:.0%})",
+        ]
+        return draw_caption(draw_region(photo.pixels, answer.region.corners()), lines)
 
 
 EXAMPLE = {

@@ -1,11 +1,13 @@
 """`car_details`: make, model and year of a car."""
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from models.answers import RegionRead, softmax
+from models.drawing import draw_caption, draw_region
 from models.manifest import LabelRow, WeightsError
-from models.photo import Header, Region
+from models.photo import Header, Photo, Region
 from models.predictor import Arrays, RegionOptions, Specification, Tensor
 from models.predictors.weighted import WeightedPredictor
 
@@ -71,6 +73,7 @@ class CarDetails(WeightedPredictor[CarDetailsOptions, CarDetailsAnswer]):
             reads=reads,
             regions=("box", "photo"),
             batch_sizes=(1, 2, 4, 8, 16),
+            drawable=True,
             example=EXAMPLE,
         )
 
@@ -92,6 +95,12 @@ class CarDetails(WeightedPredictor[CarDetailsOptions, CarDetailsAnswer]):
             makes=[MakeScore(make=make, score=round(min(1.0, share), 4)) for make, share in ranked],
             region=RegionRead.of(region),
         )
+
+    def draw(self, photo: Photo, answer: CarDetailsAnswer) -> NDArray[np.uint8]:
+        lines = [f"{candidate.label} ({candidate.score:.0%})" for candidate in answer.candidates[:3]]
+        if not answer.recognised:
+            lines = ["not recognised for sure", *lines]
+        return draw_caption(draw_region(photo.pixels, answer.region.corners()), lines)
 
 
 _BEST = {"label": "Audi TTS Coupe 2012", "make": "Audi", "model": "TTS Coupe", "year": 2012, "score": 0.71}

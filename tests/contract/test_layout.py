@@ -50,11 +50,13 @@ def test_every_file_of_code_says_first_what_it_is_for(root: Path, files: list[Pa
 
 
 def test_every_link_within_the_repository_leads_somewhere(root: Path, files: list[Path]) -> None:
-    dead = []
-    for path in (path for path in files if path.suffix == ".md"):
-        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", (root / path).read_text(encoding="utf-8")):
-            if not (root / path.parent / target).exists():
-                dead.append(f"{path} links to {target}")
+    targets = [
+        (path, target)
+        for path in files
+        if path.suffix == ".md"
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", (root / path).read_text(encoding="utf-8"))
+    ]
+    dead = [f"{path} links to {target}" for path, target in targets if not (root / path.parent / target).exists()]
     assert not dead
 
 

@@ -7,8 +7,8 @@ import schemathesis
 from fastapi import FastAPI
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from schemathesis.core.transforms import deepclone
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.transforms import deepclone
 from schemathesis.specs.openapi.checks import negative_data_rejection
 from schemathesis.transport.serialization import Binary
 from starlette.types import Receive, Scope, Send

@@ -79,7 +79,11 @@ class ClassifierTask(Task):
         state = {k: v for k, v in starts.read(self.data / self.recipe.start).items() if not k.startswith("fc.")}
         if self.architecture != self.recipe.task.get("grow_from", self.architecture):
             state = growth.grow(state, self.recipe.task["grow_from"], self.architecture)
-        missing = network.network.load_state_dict(state, strict=False).missing_keys
+        try:
+            missing = network.network.load_state_dict(state, strict=False).missing_keys
+        except RuntimeError as error:
+            why = str(error).splitlines()[-1].strip()
+            raise ValueError(f"{self.recipe.start} does not fit {self.architecture}: {why}") from error
         if set(missing) != {"fc.weight", "fc.bias"}:
             raise ValueError(f"{self.recipe.start} does not fit {self.architecture}: {', '.join(missing[:5])} missing")
         nn.init.zeros_(network.network.fc.weight)

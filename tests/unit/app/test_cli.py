@@ -139,6 +139,16 @@ def test_a_predictor_that_fails_on_a_photo_is_named(fakes: dict[str, AnyPredicto
     assert "car.jpg" in out
 
 
+def test_a_task_that_is_named_wins_over_the_setting(
+    fakes: dict[str, AnyPredictor], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CARLENS_PREDICTORS", "brightness")
+    for arguments, answered in (([], ["brightness"]), (["--task", "plain"], ["plain"])):
+        code, out, _ = run("predict", folder / "car.jpg", "--json", *arguments)
+        assert code == 0
+        assert list(json.loads(out)["results"]) == answered
+
+
 def test_predict_applies_min_score(fakes: dict[str, AnyPredictor], folder: Path) -> None:
     for score, bright in (("0.0", True), ("1.0", False)):
         _, out, _ = run("predict", folder / "car.jpg", "--json", "--min-score", score)

@@ -1,4 +1,4 @@
-"""Outlines of masks: exact on known shapes, islands kept, holes filled, and run lengths that decode to the same area."""
+"""Outlines of masks: exact on known shapes, islands kept, holes filled, run lengths that decode to the same area."""
 
 import math
 
@@ -23,7 +23,7 @@ def block(y1: int, y2: int, x1: int, x2: int, value: float = 1.0) -> NDArray[np.
 
 
 def decoded(counts: str, height: int, width: int) -> NDArray[np.bool_]:
-    """COCO's compressed run lengths, read as its C code does: five bits a character, runs as differences, by columns."""
+    """COCO's compressed run lengths as its C code reads them: five bits each, differences, by columns."""
     runs: list[int] = []
     value = shift = 0
     for character in counts.encode():

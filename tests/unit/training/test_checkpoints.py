@@ -19,9 +19,7 @@ def test_what_is_saved_comes_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stage", ["write", "flush", "rename"])
-def test_a_save_that_breaks_off_leaves_the_old_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
-) -> None:
+def test_a_save_that_breaks_off_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
     path = tmp_path / "state.pt"
     checkpoints.save(path, {"step": 1})
 

@@ -1,4 +1,4 @@
-"""The torch backend: loads whole or not at all, tells what does not fit, and turns exhausted memory to `MemoryError`."""
+"""The torch backend: loads whole or not at all, tells what does not fit, and says `MemoryError` when memory ends."""
 
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ def test_weights_of_another_depth_are_refused_with_what_does_not_fit(folder: Pat
 
 def test_weights_for_other_labels_are_refused(folder: Path) -> None:
     labels = {"color": ["red"], "type": ["sedan", "bus"], "orientation": weights.ORIENTATIONS}
-    with pytest.raises(WeightsError, match="does not fit resnet18: .*fc_color"):
+    with pytest.raises(WeightsError, match=r"does not fit resnet18: .*fc_color"):
         TorchBackend().load(changed(folder, labels=labels), "cpu")
 
 

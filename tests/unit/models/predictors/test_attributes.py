@@ -79,7 +79,9 @@ def test_the_yaw_of_each_view(attributes: Attributes, view: str) -> None:
         ({"back_left": 0.5, "back_right": 0.5}, 180),
     ],
 )
-def test_a_mixture_lies_between_also_over_the_wrap(attributes: Attributes, shares: dict[str, float], yaw: float) -> None:
+def test_a_mixture_lies_between_also_over_the_wrap(
+    attributes: Attributes, shares: dict[str, float], yaw: float
+) -> None:
     answer = finish(attributes, shares)
     assert apart(answer.yaw_degrees, yaw) < 0.1
     assert 0 <= answer.yaw_degrees < 360

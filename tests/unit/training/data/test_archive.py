@@ -18,7 +18,11 @@ def image(color: tuple[int, ...], mode: str = "RGB", kind: str = "PNG") -> bytes
     return file.getvalue()
 
 
-FILES = {"val/red.png": image((255, 0, 0)), "val/blue.png": image((0, 0, 255)), "half.png": image((9, 8, 7, 60), "RGBA")}
+FILES = {
+    "val/red.png": image((255, 0, 0)),
+    "val/blue.png": image((0, 0, 255)),
+    "half.png": image((9, 8, 7, 60), "RGBA"),
+}
 
 
 @pytest.fixture(params=["zip", "folder"])

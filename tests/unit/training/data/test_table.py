@@ -16,12 +16,17 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_rows_of_a_split_with_all_the_table_says(tmp_path: Path) -> None:
-    path = write(tmp_path, "file,color,split,kind\na.webp,blue,train,photo\nb.webp,red,val,photo\n'c, d'.webp,red,train,\n")
+    path = write(
+        tmp_path, "file,color,split,kind\na.webp,blue,train,photo\nb.webp,red,val,photo\n'c, d'.webp,red,train,\n"
+    )
     rows = table.read(path, "color", LABELS, "val")
     assert [(row.file, row.label) for row in rows] == [("b.webp", 0)]
     assert rows[0].extra["kind"] == "photo"
     path = write(tmp_path, 'split,file,color\ntrain,"c, d.webp",red\ntrain,a.webp,blue\n')
-    assert [(row.file, row.label) for row in table.read(path, "color", LABELS, "train")] == [("c, d.webp", 0), ("a.webp", 1)]
+    assert [(row.file, row.label) for row in table.read(path, "color", LABELS, "train")] == [
+        ("c, d.webp", 0),
+        ("a.webp", 1),
+    ]
 
 
 def test_an_unknown_label_is_told_with_its_line(tmp_path: Path) -> None:

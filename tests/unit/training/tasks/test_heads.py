@@ -98,7 +98,7 @@ def test_every_batch_holds_every_head_by_its_share(task: HeadsTask) -> None:
 
 
 def test_shares_that_make_no_batch_are_refused(data: Path) -> None:
-    with pytest.raises(ValueError, match="the heads' shares give .*'color': 8.*not a batch of 8"):
+    with pytest.raises(ValueError, match=r"the heads' shares give .*'color': 8.*not a batch of 8"):
         make(data, "task.heads.color.share=1.0").order(0)
 
 
