@@ -152,7 +152,7 @@ def shrink(state: Mapping[str, NDArray[np.generic]], smallest: int = 4096) -> di
     stored: dict[str, NDArray[np.generic]] = {}
     for name, value in state.items():
         if value.ndim < 2 or value.size < smallest or value.dtype.kind != "f":
-            stored[name] = np.ascontiguousarray(value)
+            stored[name] = np.asarray(value, order="C")  # `ascontiguousarray` would give a number an axis
             continue
         peak = np.abs(value.reshape(len(value), -1).astype(np.float32)).max(axis=1)
         scale = np.where(peak > 0, peak / 127, 1).astype(np.float32)

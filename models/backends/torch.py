@@ -23,7 +23,7 @@ class TorchBackend:
             network = build(manifest.architecture, manifest.labels, manifest.network)
         except (ValueError, TypeError) as error:
             raise WeightsError(f"{weights.path}: {error}") from error
-        state = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in weights.tensors().items()}
+        state = {name: torch.from_numpy(np.array(value)) for name, value in weights.tensors().items()}
         inner = network.network
         assert isinstance(inner, torch.nn.Module)
         try:

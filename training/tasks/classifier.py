@@ -177,7 +177,7 @@ class ClassifierTask(Task):
         for start in range(0, len(self.val_rows), 32):
             rows = range(start, min(start + 32, len(self.val_rows)))
             if self.frozen:
-                arrays = np.asarray(self.features[start : rows.stop])
+                arrays = np.array(self.features[start : rows.stop])
             else:
                 arrays = np.stack([self.pixels("val", row, self.recipe.side(1.0), None) for row in rows])
             found = self._logits(network, torch.from_numpy(arrays)).argmax(1)

@@ -46,7 +46,8 @@ def extent(ring: NDArray[np.float64]) -> tuple[float, ...]:
 def disc(radius: float, centre: float = SIDE / 2) -> NDArray[np.float64]:
     """A disc with a soft edge, as a network draws it; the 0.5 line is the circle."""
     y, x = np.mgrid[0:SIDE, 0:SIDE] + 0.5
-    return np.clip(0.5 + (radius - np.hypot(x - centre, y - centre)) / 2, 0, 1)
+    soft: NDArray[np.float64] = np.clip(0.5 + (radius - np.hypot(x - centre, y - centre)) / 2, 0, 1)
+    return soft
 
 
 def test_a_full_mask_is_its_box() -> None:

@@ -43,8 +43,17 @@ def test_a_save_that_breaks_off_leaves_the_old_one(tmp_path: Path, monkeypatch: 
 def test_the_bytes_are_on_disk_before_the_name_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
     flush, replace = os.fsync, Path.replace
-    monkeypatch.setattr(os, "fsync", lambda file: (order.append("flush"), flush(file))[1])
-    monkeypatch.setattr(Path, "replace", lambda self, target: (order.append("rename"), replace(self, target))[1])
+
+    def watched_flush(file: int) -> None:
+        order.append("flush")
+        flush(file)
+
+    def watched_replace(self: Path, target: Path) -> Path:
+        order.append("rename")
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", watched_flush)
+    monkeypatch.setattr(Path, "replace", watched_replace)
     checkpoints.save(tmp_path / "state.pt", {"step": 1})
     assert order == ["flush", "rename"]
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.outlines import run_lengths
 from training.data.coco import Annotated, Instance
 from training.metrics import average_precision, expected_calibration_error
 
@@ -57,10 +58,19 @@ def test_the_wrong_class_is_wrong() -> None:
 
 def test_masks_are_judged_by_their_outline() -> None:
     photos = [Annotated(1, "a", 100, 100, [square(0, side=80)])]
-    whole = {"image_id": 1, "category_id": 0, "score": 0.9, "segmentation": [[0, 0, 80, 0, 80, 80, 0, 80]]}
-    half = {**whole, "segmentation": [[0, 0, 80, 0, 0, 80]]}  # the same box, half of the area
-    assert average_precision(photos, [whole], ["dent"], "segm")["ap"] == pytest.approx(1.0)
-    assert average_precision(photos, [half], ["dent"], "segm")["ap75"] == 0
+    half = np.array([[0, 0], [80, 0], [0, 80]], float)  # the same box, half of the area
+    found = {}
+    for name, ring in (("whole", photos[0].instances[0].rings[0].astype(float)), ("half", half)):
+        one = {
+            "image_id": 1,
+            "category_id": 0,
+            "score": 0.9,
+            "segmentation": run_lengths([ring], 100, 100).model_dump(),
+        }
+        found[name] = average_precision(photos, [one], ["dent"], "segm")
+    assert found["whole"]["ap"] == pytest.approx(1.0)
+    assert found["half"]["ap75"] == 0
+    assert found["half"]["ap"] <= 0.1
 
 
 def test_no_results_are_zero_and_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -81,18 +82,17 @@ class Killed(Tiny):
 
 
 def main(folder: Path, where: str) -> None:
-    task = Killed() if where == "step" else Tiny()
-    run = Run(task, folder, save_every_s=-1)  # after every step
-    if where == "save":
-        flush, saves = os.fsync, iter(range(1, 1000))
+    run = Run(Killed() if where == "step" else Tiny(), folder, save_every_s=-1)  # after every step
+    flush, saves = os.fsync, iter(range(1, 1000))
 
-        def killed(file: int) -> None:
-            if next(saves) == KILLED_AT:
-                os.kill(os.getpid(), signal.SIGKILL)
-            flush(file)
+    def killed(file: int) -> None:
+        """Dies in the middle of a save: the bytes are written, the name is not yet changed."""
+        if where == "save" and next(saves) == KILLED_AT:
+            os.kill(os.getpid(), signal.SIGKILL)
+        flush(file)
 
-        os.fsync = killed
-    run.train()
+    with mock.patch.object(os, "fsync", killed):
+        run.train()
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ from models.networks.detector import MASK_SIDE, Detector
 SIDE, ROWS, CLASSES = 64, 12, 3
 
 
-def detector(kind: str = "mask", **options: float) -> Detector:
+def detector(kind: str = "mask", min_score: float = 0.03) -> Detector:
     torch.manual_seed(0)
-    return Detector(f"{kind}_rcnn_mobilenet_v2_fpn", CLASSES, channels=8, hidden=16, detections=ROWS, **options).eval()
+    architecture = f"{kind}_rcnn_mobilenet_v2_fpn"
+    return Detector(architecture, CLASSES, channels=8, hidden=16, detections=ROWS, min_score=min_score).eval()
 
 
 @pytest.fixture(scope="module")
@@ -95,14 +96,15 @@ def test_losses_are_finite_with_and_without_objects(photos: torch.Tensor) -> Non
     losses = network.losses(photos, targets)
     assert {"loss_classifier", "loss_box_reg", "loss_mask", "loss_objectness", "loss_rpn_box_reg"} == set(losses)
     assert all(torch.isfinite(value) and value > 0 for value in losses.values())
-    torch.stack(list(losses.values())).sum().backward()
-    moved = [p.grad is not None and bool(p.grad.any()) for p in network.network.backbone.parameters()]
-    assert any(moved)
+    total = torch.stack(list(losses.values())).sum()
+    parameters = list(network.get_submodule("network.backbone").parameters())
+    gradients = torch.autograd.grad(total, parameters, allow_unused=True)
+    assert any(gradient is not None and bool(gradient.any()) for gradient in gradients)
 
 
 def test_the_trunk_has_torchvisions_key_names(network: Detector) -> None:
     """So that ImageNet weights load into it; its BatchNorm is frozen and counts no batches."""
-    ours = {f"features.{name}" for name in network.network.backbone.body.state_dict()}
+    ours = {f"features.{name}" for name in network.get_submodule("network.backbone.body").state_dict()}
     assert ours <= set(mobilenet_v2().state_dict())
     assert not any(name.endswith("num_batches_tracked") for name in ours)
-    assert all(p.requires_grad for p in network.network.backbone.parameters())
+    assert all(p.requires_grad for p in network.get_submodule("network.backbone").parameters())
