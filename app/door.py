@@ -50,7 +50,7 @@ class Door:
             async with asyncio.timeout(seconds):
                 upload = await intake.receive(request, self._settings)
         except TimeoutError as error:
-            raise _late(seconds) from error
+            raise _late(seconds, headers={"Connection": "close"}) from error  # what still comes of the body is not read
         self._metrics.stage("receive", upload.receive_ms / 1000)
         return Visit(call, admitted, refused, upload.data, round(upload.receive_ms, 2), started)
 
@@ -98,7 +98,8 @@ def _look_away(task: "asyncio.Task[Any]") -> None:
         task.exception()
 
 
-def _late(seconds: float) -> DeadlineExceeded:
+def _late(seconds: float, headers: dict[str, str] | None = None) -> DeadlineExceeded:
     return DeadlineExceeded(
-        f"No answer within {seconds * 1000:.0f} ms. Allow more time with the header X-Deadline-Ms, or try again later."
+        f"No answer within {seconds * 1000:.0f} ms. Allow more time with the header X-Deadline-Ms, or try again later.",
+        headers=headers,
     )

@@ -146,7 +146,7 @@ def _open(path: Path, name: str) -> Weights:
     return Weights(manifest, tensors)
 
 
-def shrink(state: Mapping[str, NDArray[np.generic]], smallest: int = 4096) -> dict[str, NDArray[np.generic]]:
+def shrink(state: Mapping[str, NDArray[np.generic]], smallest: int = 16384) -> dict[str, NDArray[np.generic]]:
     """State to store: kernels (two axes or more, `smallest` values or more) as int8 with one symmetric scale per output
     channel beside them; other floats as they are."""
     stored: dict[str, NDArray[np.generic]] = {}

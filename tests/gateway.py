@@ -37,7 +37,7 @@ async def running(app: FastAPI, *, settled: bool = True) -> AsyncIterator[httpx.
 async def until(met: Callable[[], bool]) -> None:
     """Waits for what another thread brings about and nothing announces."""
     async with asyncio.timeout(30):
-        while not met():
+        while not met():  # noqa: ASYNC110 - nothing announces it
             await asyncio.sleep(0.001)
 
 

@@ -1,10 +1,14 @@
-"""Starting weights: safetensors under torchvision's key names, plain or xz-packed."""
+"""Starting weights: those of another's training, safetensors under torchvision's key names, or those served here."""
 
 import lzma
 from pathlib import Path
 
+import numpy as np
+import torch
 from safetensors.torch import load
-from torch import Tensor
+from torch import Tensor, nn
+
+from models.manifest import find
 
 
 def read(path: Path) -> dict[str, Tensor]:
@@ -13,3 +17,22 @@ def read(path: Path) -> dict[str, Tensor]:
         raise FileNotFoundError(f"no starting weights at {path}: training/README.md says what to obtain")
     data = lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
     return {name: value.float() if value.is_floating_point() else value for name, value in load(data).items()}
+
+
+SHIPPED = "weights:"
+"""A recipe's `start` with this before a name goes on from the weights that are served under it."""
+
+
+def go_on(network: nn.Module, start: str) -> bool:
+    """Loads all of the served weights that `start` (`weights:NAME`) names into `network`; False for any other start.
+
+    Raises `WeightsError` where there are none, `ValueError` where they do not fit.
+    """
+    if not start.startswith(SHIPPED):
+        return False
+    tensors = find(start.removeprefix(SHIPPED)).tensors()
+    try:
+        network.load_state_dict({name: torch.from_numpy(np.ascontiguousarray(v)) for name, v in tensors.items()})
+    except RuntimeError as error:
+        raise ValueError(f"{start} does not fit this recipe's network: {str(error).splitlines()[1].strip()}") from error
+    return True

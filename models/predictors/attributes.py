@@ -73,7 +73,7 @@ class Attributes(WeightedPredictor[RegionOptions, AttributesAnswer]):
             inputs=inputs,
             reads=reads,
             regions=("box", "photo"),
-            batch_sizes=(1, 2, 4, 8, 16, 32),
+            batch_sizes=(1, 2, 4, 8, 16),
             drawable=True,
             example=EXAMPLE,
         )

@@ -72,7 +72,7 @@ class CarDetails(WeightedPredictor[CarDetailsOptions, CarDetailsAnswer]):
             inputs=inputs,
             reads=reads,
             regions=("box", "photo"),
-            batch_sizes=(1, 2, 4, 8, 16),
+            batch_sizes=(1, 2, 4, 8),
             drawable=True,
             example=EXAMPLE,
         )

@@ -76,21 +76,26 @@ class ClassifierTask(Task):
     def network(self) -> nn.Module:
         network = build(self.architecture, {"label": self.labels}, self.recipe.network)
         assert isinstance(network, Classifier)
+        if not starts.go_on(network.network, self.recipe.start):
+            self._start(network.network)
+        for stage in ("conv1", "bn1", *STAGES[: self.frozen]) if self.frozen else ():
+            getattr(network.network, stage).requires_grad_(False)
+        return network
+
+    def _start(self, network: nn.Module) -> None:
+        """Pretrained weights, grown where they are of a shallower network; the last layer starts at zero."""
         state = {k: v for k, v in starts.read(self.data / self.recipe.start).items() if not k.startswith("fc.")}
         if self.architecture != self.recipe.task.get("grow_from", self.architecture):
             state = growth.grow(state, self.recipe.task["grow_from"], self.architecture)
         try:
-            missing = network.network.load_state_dict(state, strict=False).missing_keys
+            missing = network.load_state_dict(state, strict=False).missing_keys
         except RuntimeError as error:
             why = str(error).splitlines()[-1].strip()
             raise ValueError(f"{self.recipe.start} does not fit {self.architecture}: {why}") from error
         if set(missing) != {"fc.weight", "fc.bias"}:
             raise ValueError(f"{self.recipe.start} does not fit {self.architecture}: {', '.join(missing[:5])} missing")
-        nn.init.zeros_(network.network.fc.weight)
-        nn.init.zeros_(network.network.fc.bias)
-        for stage in ("conv1", "bn1", *STAGES[: self.frozen]) if self.frozen else ():
-            getattr(network.network, stage).requires_grad_(False)
-        return network
+        nn.init.zeros_(network.fc.weight)
+        nn.init.zeros_(network.fc.bias)
 
     def groups(self, network: nn.Module) -> list[dict[str, Any]]:
         named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]

@@ -69,12 +69,9 @@ class HeadsTask(Task):
     def network(self) -> nn.Module:
         network = build(self.recipe.architecture, self.labels, self.recipe.network)
         assert isinstance(network, MultiHead)
-        state = {k: v for k, v in starts.read(self.data / self.recipe.start).items() if not k.startswith("fc.")}
-        try:
-            network.network.trunk.load_state_dict(state)
-        except RuntimeError as error:
-            why = str(error).splitlines()[-1].strip()
-            raise ValueError(f"{self.recipe.start} does not fit {self.recipe.architecture}: {why}") from error
+        if not starts.go_on(network.network, self.recipe.start):
+            state = starts.read(self.data / self.recipe.start)
+            network.network.trunk.load_state_dict({k: v for k, v in state.items() if not k.startswith("fc.")})
         for stage in self.recipe.task.get("frozen", []):
             getattr(network.network.trunk, stage).requires_grad_(False)
         return network

@@ -59,7 +59,15 @@ class InstancesTask(Task):
     def network(self) -> nn.Module:
         network = build(self.recipe.architecture, {"label": self.labels}, self.recipe.network)
         assert isinstance(network, Detector)
-        body: nn.Module = network.network.backbone.body
+        if not starts.go_on(network.network, self.recipe.start):
+            self._start(network.network.backbone.body)
+        for name, child in network.network.backbone.body.named_children():
+            if name in self.recipe.task.get("frozen", []):
+                child.requires_grad_(False)
+        return network
+
+    def _start(self, body: nn.Module) -> None:
+        """Pretrained weights into the trunk; the rest stays random."""
         state = starts.read(self.data / self.recipe.start)
         wanted = body.state_dict()
         state = {k.removeprefix("features."): v for k, v in state.items()}
@@ -69,10 +77,6 @@ class InstancesTask(Task):
                 f"{self.recipe.start} does not fit {self.recipe.architecture}: {', '.join(missing[:5])} missing"
             )
         body.load_state_dict({name: state[name] for name in wanted})
-        for name, child in body.named_children():
-            if name in self.recipe.task.get("frozen", []):
-                child.requires_grad_(False)
-        return network
 
     def groups(self, network: nn.Module) -> list[dict[str, Any]]:
         named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
