@@ -1,9 +1,11 @@
 """One label of many: a ResNet whose early stages may stay frozen, their activations cached."""
 
 import csv
+import hashlib
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -150,7 +152,9 @@ class ClassifierTask(Task):
                     photos.append(self.pixels("train", index, side, rng))
             return trunk.features(torch.from_numpy(np.stack(photos)), self.frozen)
 
-        key = [self.recipe.start, self.architecture, self.frozen, side, self.variants, val, train]
+        files = "\n".join(row.file for row in (*self.val_rows, *self.train_rows))
+        of = [self.recipe.start, self.architecture, self.frozen, side, self.variants, asdict(self.strength)]
+        key = [*of, val, train, hashlib.sha256(files.encode()).hexdigest()]
         cache = FeatureCache(self.work / "features.f16", key)
         return cache.open(val + train * self.variants, compute, _tell)
 
