@@ -13,7 +13,7 @@ from safetensors.numpy import save
 
 from models.manifest import LabelRow, Manifest, Training, find, shrink
 from models.predictor import Input, Licence
-from training import calibrate, evaluate, growth
+from training import calibrate, evaluate, growth, starts
 from training.loop import Task
 from training.tasks.classifier import ClassifierTask
 from training.tasks.heads import HeadsTask
@@ -87,13 +87,20 @@ def _labels(task: Task) -> dict[str, list[str]]:
 
 
 def _notes(task: Task) -> str:
-    if isinstance(task, ClassifierTask) and task.architecture != task.recipe.architecture:
-        blocks = growth.inserted_blocks(task.architecture, task.recipe.architecture)
-        return (
+    notes, recipe = [], task.recipe
+    if recipe.start.startswith(starts.SHIPPED):
+        before = find(recipe.start.removeprefix(starts.SHIPPED)).manifest
+        notes.append(
+            f"Went on from the weights sha256:{before.sha256[:12]}, which had {before.training.epochs:g} epochs in "
+            f"{before.training.hours:g} hours from {before.training.start}."
+        )
+    if isinstance(task, ClassifierTask) and task.architecture != recipe.architecture:
+        blocks = growth.inserted_blocks(task.architecture, recipe.architecture)
+        notes.append(
             f"Trained at {task.architecture} depth with the first {task.frozen} stages frozen, then grown: "
             f"{len(blocks)} inserted blocks ({blocks[0]} to {blocks[-1]}) are exact identities, untrained so far."
         )
-    return ""
+    return " ".join(notes)
 
 
 def _fitted(task: Task, folder: Path) -> dict[str, Any]:
