@@ -60,7 +60,8 @@ def export(task: Task, state: dict[str, Any], folder: Path) -> Manifest:
         input=Input(width=side, height=side),
         training=Training(
             recipe=recipe.name,
-            data=sorted(recipe.data.values()) or [head["table"] for head in recipe.task["heads"].values()],
+            data=sorted(value for role, value in recipe.data.items() if role != "column")
+            or [head["table"] for head in recipe.task["heads"].values()],
             start=recipe.start,
             epochs=recipe.epochs,
             steps=state["steps"],
