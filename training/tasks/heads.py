@@ -70,11 +70,19 @@ class HeadsTask(Task):
         network = build(self.recipe.architecture, self.labels, self.recipe.network)
         assert isinstance(network, MultiHead)
         if not starts.go_on(network.network, self.recipe.start):
-            state = starts.read(self.data / self.recipe.start)
-            network.network.trunk.load_state_dict({k: v for k, v in state.items() if not k.startswith("fc.")})
+            self._start(network.network.trunk)
         for stage in self.recipe.task.get("frozen", []):
             getattr(network.network.trunk, stage).requires_grad_(False)
         return network
+
+    def _start(self, trunk: nn.Module) -> None:
+        """Pretrained weights into the trunk; the heads stay random."""
+        state = {k: v for k, v in starts.read(self.data / self.recipe.start).items() if not k.startswith("fc.")}
+        try:
+            trunk.load_state_dict(state)
+        except RuntimeError as error:
+            why = str(error).splitlines()[-1].strip()
+            raise ValueError(f"{self.recipe.start} does not fit {self.recipe.architecture}: {why}") from error
 
     def groups(self, network: nn.Module) -> list[dict[str, Any]]:
         named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
