@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from training.schedules import at_progress
+
 FOLDER = Path(__file__).parent / "recipes"
 
 
@@ -36,7 +38,7 @@ class Recipe(BaseModel):
 
     def side(self, progress: float) -> int:
         """Input pixels a side at `progress` in [0, 1]."""
-        return int([size for start, size in self.sizes if start <= progress][-1])
+        return int(at_progress(self.sizes, progress))
 
 
 def read(name: str, changes: list[str] | None = None) -> Recipe:
