@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from training import recipe as recipes
-from training.cli import _served
+from training.commands.train import served
 from training.recipe import FOLDER, read
 
 SHIPPED = sorted(path.stem for path in FOLDER.glob("*.toml"))
@@ -16,9 +16,9 @@ def test_there_is_one_for_each_predictor() -> None:
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_a_shipped_recipe_parses_and_is_served(name: str) -> None:
+def test_a_shipped_recipe_parses_and_isserved(name: str) -> None:
     recipe = read(name)
-    assert _served(recipe).name == name
+    assert served(recipe).name == name
     assert recipe.sizes[0][0] == 0
     assert recipe.side(0.0) <= recipe.side(1.0)
     assert "research and non-commercial" in recipe.terms["weights"]
@@ -108,4 +108,4 @@ def test_a_recipe_of_ones_own_is_read_by_its_path(tmp_path: Path) -> None:
 )
 def test_what_nobody_would_serve_is_refused_before_training(change: str, expected: str) -> None:
     with pytest.raises(ValueError, match=expected):
-        _served(recipes.read("attributes", [change]))
+        served(recipes.read("attributes", [change]))

@@ -1,20 +1,15 @@
-"""`carlens train` and `carlens evaluate`."""
+"""`carlens train`."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
-from models.backends import resolve_device
-from models.manifest import WeightsError
-from training import checkpoints, tasks
+from training import checkpoints, tasks, weights
 from training import recipe as recipes
-from training.evaluate import PREDICTORS, figures
-from training.export import export
+from training.commands.figures import show
+from training.evaluate import PREDICTORS
 from training.loop import Run
 from training.recipe import Recipe
 
@@ -29,7 +24,7 @@ def train(
 ) -> None:
     """Train a recipe, or go on with a run that was stopped; then write what can be served to OUT/weights."""
     try:
-        chosen = _served(recipes.read(recipe, set_))
+        chosen = served(recipes.read(recipe, set_))
         folder = out or Path("runs") / chosen.name
         task = tasks.create(chosen, data, folder)
         run = Run(task, folder)
@@ -45,37 +40,12 @@ def train(
             progress.update(bar, completed=step, description=f"{chosen.name} {losses}")
 
         run.train(report)
-    manifest = export(task, checkpoints.require(folder / "final.pt"), folder / "weights")
-    _show(manifest.name, manifest.figures)
+    manifest = weights.export(task, checkpoints.require(folder / "final.pt"), folder / "weights")
+    show(manifest.name, manifest.figures)
     typer.echo(f"written: {folder / 'weights' / manifest.name}.safetensors and .json")
 
 
-def evaluate(
-    name: Annotated[str, typer.Argument(help="damage, car_details or attributes.")],
-    data: Annotated[Path, typer.Option(help="Folder with the data packs.")],
-    weights: Annotated[
-        Path | None, typer.Option(envvar="CARLENS_WEIGHTS_DIR", help="Folder searched before the shipped weights.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
-    recipe: Annotated[
-        str | None, typer.Option(help="Recipe that names the photos. Default: the manifest's own.")
-    ] = None,
-) -> None:
-    """Measure served weights on the validation photos of the data they were trained on."""
-    try:
-        if name not in PREDICTORS:
-            raise ValueError(f"unknown predictor {name!r}: one of {', '.join(PREDICTORS)}")
-        predictor = PREDICTORS[name](weights_dir=weights)
-        predictor.load(resolve_device(device))
-        chosen = recipes.read(recipe or predictor.manifest.training.recipe)
-        task = tasks.create(chosen, data, Path("runs") / name)
-    except (ValueError, FileNotFoundError, WeightsError) as error:
-        typer.echo(f"carlens evaluate: {error}", err=True)
-        raise typer.Exit(2) from None
-    _show(name, figures(predictor, task))
-
-
-def _served(recipe: Recipe) -> Recipe:
+def served(recipe: Recipe) -> Recipe:
     """The recipe, if there is a predictor to serve what it makes: better refused now than after the last epoch."""
     predictor = PREDICTORS.get(recipe.name)
     if predictor is None or predictor.kind != recipe.kind:
@@ -85,10 +55,3 @@ def _served(recipe: Recipe) -> Recipe:
     if missing:
         raise ValueError(f"recipe {recipe.name!r}: the heads {', '.join(sorted(missing))} are missing")
     return recipe
-
-
-def _show(name: str, values: Mapping[str, object]) -> None:
-    table = Table("figure", "val", title=name)
-    for key, value in values.items():
-        table.add_row(key, str(value))
-    Console().print(table)

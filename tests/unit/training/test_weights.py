@@ -15,11 +15,13 @@ from models.manifest import SCALE, Manifest, expand, find
 from models.photo import Limits, decode, read_header, whole
 from models.registry import discover
 from tests.unit.training import drawn
-from training import checkpoints, cli, growth, tasks
+from training import checkpoints, growth, tasks
 from training import recipe as recipes
+from training.commands.evaluate import evaluate
+from training.commands.train import train
 from training.evaluate import figures
-from training.export import stored_state
 from training.tasks.classifier import ClassifierTask
+from training.weights import stored_state
 
 CHANGES = {"attributes": drawn.HEADS, "car_details": drawn.CLASSIFIER, "damage": drawn.INSTANCES}
 
@@ -29,7 +31,7 @@ def trained(request: pytest.FixtureRequest, data: Path, tmp_path_factory: pytest
     """A predictor's name, and the folder of its run."""
     name = str(request.param)
     out = tmp_path_factory.mktemp(name)
-    cli.train(name, data=data, out=out, set_=CHANGES[name])
+    train(name, data=data, out=out, set_=CHANGES[name])
     return name, out
 
 
@@ -126,7 +128,7 @@ def test_evaluate_shows_the_figures(
     name, out = trained
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
-    cli.evaluate(name, data=data, weights=out / "weights", device="cpu")
+    evaluate(name, data=data, weights=out / "weights", device="cpu")
     shown = capsys.readouterr().out
     for figure, value in find(name, out / "weights").manifest.figures.items():
         assert figure in shown
@@ -145,7 +147,7 @@ def test_a_finished_run_is_exported_again_without_training(
         raise AssertionError("nothing is left to learn")
 
     monkeypatch.setattr("training.loop.Run._learn", fails)
-    cli.train(name, data=data, out=out, set_=CHANGES[name])
+    train(name, data=data, out=out, set_=CHANGES[name])
     assert (out / "weights" / f"{name}.safetensors").read_bytes() == before
     assert "written:" in capsys.readouterr().out
 
@@ -184,7 +186,7 @@ def test_a_users_mistake_is_one_line_and_status_2(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], recipe: str, changes: list[str], expected: str
 ) -> None:
     with pytest.raises(typer.Exit) as caught:
-        cli.train(recipe, data=data, out=tmp_path / "run", set_=changes)
+        train(recipe, data=data, out=tmp_path / "run", set_=changes)
     assert caught.value.exit_code == 2
     told = capsys.readouterr().err
     assert told.startswith("carlens train: ")
@@ -193,9 +195,9 @@ def test_a_users_mistake_is_one_line_and_status_2(
 
 def test_evaluate_tells_what_is_wrong(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit):
-        cli.evaluate("paint", data=data, weights=None, device="cpu")
+        evaluate("paint", data=data, weights=None, device="cpu")
     assert "unknown predictor 'paint': one of damage, car_details, attributes" in capsys.readouterr().err
     (tmp_path / "damage.json").write_text("{}")
     with pytest.raises(typer.Exit):
-        cli.evaluate("damage", data=data, weights=tmp_path, device="cpu")
+        evaluate("damage", data=data, weights=tmp_path, device="cpu")
     assert "damage.json" in capsys.readouterr().err

@@ -1,0 +1,1 @@
+"""The subcommands of `carlens` that train and measure, one file each."""
