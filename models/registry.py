@@ -1,4 +1,4 @@
-"""Finding predictors: every entry point of the group `carlens.predictors`, the built-in ones among them."""
+"""Finding predictors: the entry points of the group `carlens.predictors`, and weights of one's own in a folder."""
 
 import inspect
 import re
@@ -7,16 +7,22 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
+from models.manifest import WeightsError, find
 from models.predictor import Predictor
 
 GROUP = "carlens.predictors"
+KINDS = "carlens.kinds"
+"""Entry points that serve any weights of the kind they are called after: `factory(weights_dir=…, name=…)`."""
+
 AnyPredictor = Predictor[Any, Any]
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _TAKEN = frozenset({"inspect", "models"})
 
 
 class RegistryError(Exception):
-    """A predictor that cannot be registered; the text names the entry point and what to mend."""
+    """A predictor that cannot be registered; the text names the entry point or file, and what to mend."""
 
 
 def discover(
@@ -25,24 +31,59 @@ def discover(
     """Predictors by name, in the order of their names; only `wanted` ones where that is given.
 
     An entry point names a callable without arguments that returns a `Predictor`; one that has a parameter
-    `weights_dir` gets the setting of that name. Raises `RegistryError`, or what the predictor itself raises where its
-    weights are missing or broken.
+    `weights_dir` gets the setting of that name. Weights in `weights_dir` under a name that no entry point has are
+    served by their manifest's kind. Raises `RegistryError`, or what the predictor itself raises where its weights are
+    missing or broken.
     """
     given = entry_points(group=GROUP) if points is None else points
-    found = {point.name: point for point in sorted(given, key=lambda point: point.name)}
-    names = list(found) if wanted is None else list(wanted)
-    unknown = [name for name in names if name not in found]
+    found = {point.name: point for point in given}
+    own = [name for name in _stems(weights_dir) if name not in found]
+    there = sorted([*found, *own])
+    names = there if wanted is None else list(wanted)
+    unknown = [name for name in names if name not in there]
     if unknown:
-        raise RegistryError(f"no predictor {', '.join(unknown)}: installed are {', '.join(found) or 'none'}")
-    return {name: _create(found[name], weights_dir) for name in names}
+        raise RegistryError(f"no predictor {', '.join(unknown)}: installed are {', '.join(there) or 'none'}")
+    return {name: _create(found[name], weights_dir) if name in found else _of_kind(name, weights_dir) for name in names}
+
+
+def _stems(folder: Path | None) -> list[str]:
+    """Names of the manifests and weights in the folder, those of hidden files left out."""
+    if folder is None:
+        return []
+    try:
+        files = list(folder.iterdir())
+    except OSError as error:
+        raise WeightsError(f"{folder}: the folder of weights cannot be read ({error.strerror})") from error
+    return sorted({f.stem for f in files if f.suffix in (".json", ".safetensors") and not f.name.startswith(".")})
+
+
+def _of_kind(name: str, weights_dir: Path | None) -> AnyPredictor:
+    """The predictor that serves the folder's weights of that name."""
+    _check(name, f"{weights_dir}/{name}.json")
+    weights = find(name, weights_dir)
+    kinds = {point.name: point for point in entry_points(group=KINDS)}
+    if weights.manifest.kind not in kinds:
+        raise RegistryError(
+            f"{weights_dir}/{name}.json: kind {weights.manifest.kind!r} is served by none of {', '.join(kinds)}"
+        )
+    predictor = kinds[weights.manifest.kind].load()(weights_dir=weights_dir, name=name)
+    if not isinstance(predictor, Predictor):
+        raise RegistryError(f"entry point {KINDS}: {weights.manifest.kind} gave {type(predictor).__name__}")
+    return predictor
+
+
+def _check(name: str, where: str) -> None:
+    """Raises where the name makes no route, or no field of the answer to `inspect`."""
+    if not _NAME.fullmatch(name) or name in _TAKEN or hasattr(BaseModel, name):
+        raise RegistryError(
+            f"{where}: a name is lower-case letters, digits and _, and none of {', '.join(sorted(_TAKEN))} or of the "
+            "words that pydantic keeps for itself"
+        )
 
 
 def _create(point: EntryPoint, weights_dir: Path | None) -> AnyPredictor:
     where = f"entry point {point.name} = {point.value}"
-    if not _NAME.fullmatch(point.name) or point.name in _TAKEN:
-        raise RegistryError(
-            f"{where}: a name is lower-case letters, digits and _, and none of {', '.join(sorted(_TAKEN))}"
-        )
+    _check(point.name, where)
     try:
         factory = point.load()
     except (ImportError, AttributeError) as error:

@@ -40,8 +40,16 @@ _PARTS: dict[str, dict[str, Any]] = {
 }
 
 
+OWN = {
+    "balloons": {**_PARTS["damage"], "labels": {"label": ["balloon", "string"]}},
+    "brands": {**_PARTS["car_details"], "labels": {"label": ["Audi", "BMW", "Fiat"]}, "table": []},
+    "paint": {**_PARTS["attributes"], "labels": {"finish": ["matt", "glossy"], "paint_color": ["red", "blue"]}},
+}
+"""Weights that no predictor is named after, one set of each kind."""
+
+
 def manifest(name: str, **changes: Any) -> Manifest:
-    """A manifest that the predictor `name` can serve, 32 x 32 pixels, with `changes`."""
+    """A manifest that the predictor `name` (or its kind's) can serve, 32 x 32 pixels, with `changes`."""
     given: dict[str, Any] = {
         "name": name,
         "summary": f"Made up: {name}",
@@ -54,7 +62,7 @@ def manifest(name: str, **changes: Any) -> Manifest:
         "figures_command": "none",
         "licence": Licence(weights="none needed", why="random numbers"),
         "sha256": "",
-        **_PARTS[name],
+        **{**_PARTS, **OWN}[name],
     }
     return Manifest(**{**given, **changes})
 

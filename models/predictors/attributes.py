@@ -4,12 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
-from models.answers import RegionRead, Scored, softmax
-from models.drawing import draw_caption, draw_region
+from models.answers import RegionRead, Scored
 from models.manifest import WeightsError
 from models.photo import Header, Photo, Region
 from models.predictor import Arrays, RegionOptions, Specification, Tensor
-from models.predictors.weighted import WeightedPredictor
+from models.predictors.classifier import picture
+from models.predictors.heads import HeadsPredictor
 
 # Where the camera stands around the vehicle: 0 = the front faces it, 90 = it sees the vehicle's own left side.
 YAW = {
@@ -46,11 +46,10 @@ def circular_mean(degrees: NDArray[np.float64], weights: NDArray[np.float64]) ->
     return float(np.rad2deg(np.angle(mean)) % 360), float(min(1.0, np.abs(mean)))
 
 
-class Attributes(WeightedPredictor[RegionOptions, AttributesAnswer]):
+class Attributes(HeadsPredictor[AttributesAnswer]):
     """A ResNet with three heads."""
 
     name = "attributes"
-    kind = "heads"
     heads = ("color", "type", "orientation")
 
     def check(self) -> None:
@@ -79,14 +78,12 @@ class Attributes(WeightedPredictor[RegionOptions, AttributesAnswer]):
         )
 
     def finish(self, output: Arrays, header: Header, region: Region, options: RegionOptions) -> AttributesAnswer:
-        labels, temperature = self.manifest.labels, self.manifest.temperature
-        shares = {head: softmax(output[head], temperature.get(head, 1.0)) for head in ("color", "type", "orientation")}
-        angles = np.array([YAW[label] for label in labels["orientation"]], np.float64)
-        yaw, confidence = circular_mean(angles, shares["orientation"])
+        angles = np.array([YAW[label] for label in self.manifest.labels["orientation"]], np.float64)
+        yaw, confidence = circular_mean(angles, self.shares(output, "orientation"))
         return AttributesAnswer(
-            color=Scored.of(labels["color"], shares["color"]),
-            type=Scored.of(labels["type"], shares["type"]),
-            orientation=Scored.of(labels["orientation"], shares["orientation"]),
+            color=self.scored(output, "color"),
+            type=self.scored(output, "type"),
+            orientation=self.scored(output, "orientation"),
             yaw_degrees=round(yaw, 1) % 360,
             yaw_confidence=round(confidence, 3),
             region=RegionRead.of(region),
@@ -98,7 +95,7 @@ class Attributes(WeightedPredictor[RegionOptions, AttributesAnswer]):
             f"{answer.color.label} {answer.type.label} ({answer.color.score:.0%}, {answer.type.score:.0%})",
             f"seen from the {seen} ({answer.orientation.score:.0%})",
         ]
-        return draw_caption(draw_region(photo.pixels, answer.region.corners()), lines)
+        return picture(photo, answer.region, lines)
 
 
 EXAMPLE = {

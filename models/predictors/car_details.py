@@ -4,12 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
-from models.answers import RegionRead, softmax
-from models.drawing import draw_caption, draw_region
+from models.answers import RegionRead
 from models.manifest import LabelRow, WeightsError
 from models.photo import Header, Photo, Region
 from models.predictor import Arrays, RegionOptions, Specification, Tensor
-from models.predictors.weighted import WeightedPredictor
+from models.predictors.classifier import EXAMPLE_REGION, ClassifierPredictor, picture
 
 
 class CarDetailsOptions(RegionOptions):
@@ -47,11 +46,10 @@ class CarDetailsAnswer(BaseModel):
     region: RegionRead
 
 
-class CarDetails(WeightedPredictor[CarDetailsOptions, CarDetailsAnswer]):
+class CarDetails(ClassifierPredictor[CarDetailsOptions, CarDetailsAnswer]):
     """A ResNet over the labels of the manifest."""
 
     name = "car_details"
-    kind = "classifier"
 
     def check(self) -> None:
         super().check()
@@ -78,8 +76,7 @@ class CarDetails(WeightedPredictor[CarDetailsOptions, CarDetailsAnswer]):
         )
 
     def finish(self, output: Arrays, header: Header, region: Region, options: CarDetailsOptions) -> CarDetailsAnswer:
-        manifest = self.manifest
-        shares = softmax(output["label"], manifest.temperature.get("label", 1.0))
+        manifest, shares = self.manifest, self.shares(output)
         rows = manifest.table or [LabelRow(label=name) for name in manifest.labels["label"]]
         order = np.argsort(-shares, kind="stable")[: options.top_k]
         candidates = [Candidate(**rows[i].model_dump(), score=round(float(shares[i]), 4)) for i in order]
@@ -100,7 +97,7 @@ class CarDetails(WeightedPredictor[CarDetailsOptions, CarDetailsAnswer]):
         lines = [f"{candidate.label} ({candidate.score:.0%})" for candidate in answer.candidates[:3]]
         if not answer.recognised:
             lines = ["not recognised for sure", *lines]
-        return draw_caption(draw_region(photo.pixels, answer.region.corners()), lines)
+        return picture(photo, answer.region, lines)
 
 
 _BEST = {"label": "Audi TTS Coupe 2012", "make": "Audi", "model": "TTS Coupe", "year": 2012, "score": 0.71}
@@ -112,5 +109,5 @@ EXAMPLE = {
         {"label": "Audi R8 Coupe 2012", "make": "Audi", "model": "R8 Coupe", "year": 2012, "score": 0.12},
     ],
     "makes": [{"make": "Audi", "score": 0.9}, {"make": "BMW", "score": 0.03}],
-    "region": {"x1": 120.0, "y1": 700.0, "x2": 2900.0, "y2": 2600.0, "source": "box", "score": None},
+    "region": EXAMPLE_REGION,
 }

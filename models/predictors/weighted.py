@@ -12,15 +12,18 @@ from models.predictor import A, Arrays, Card, O, Predictor, Specification, Tenso
 class WeightedPredictor(Predictor[O, A]):
     """A predictor whose labels, sizes and thresholds stand in a manifest.
 
-    `kind` is the manifest's that this predictor can serve; `heads` are the label lists its answer is made of.
+    `kind` is the manifest's that this predictor can serve; `heads` are the label lists its answer is made of. A
+    predictor for one set of weights has their `name`; one that serves any weights of its kind is given it.
     """
 
     name: str
     kind: Literal["instances", "classifier", "heads"]
     heads: tuple[str, ...] = ("label",)
 
-    def __init__(self, weights_dir: Path | None = None) -> None:
+    def __init__(self, weights_dir: Path | None = None, name: str | None = None) -> None:
         """Raises `WeightsError` where the weights are missing or broken, or cannot give this predictor's answer."""
+        if name is not None:
+            self.name = name
         self.weights: Weights = find(self.name, weights_dir)
         self.manifest = self.weights.manifest
         self.check()

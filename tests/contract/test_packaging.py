@@ -18,7 +18,7 @@ PACKAGES = ("app", "models", "training")
 
 
 def entries() -> list[metadata.EntryPoint]:
-    groups = ("carlens.predictors", "carlens.commands", "console_scripts")
+    groups = ("carlens.predictors", "carlens.kinds", "carlens.commands", "console_scripts")
     return [entry for entry in metadata.distribution("carlens").entry_points if entry.group in groups]
 
 

@@ -7,6 +7,10 @@ import pytest
 
 from models import manifest as manifests
 from models.manifest import WeightsError
+from models.predictors.classifier import Classifier
+from models.predictors.damage import Damage
+from models.predictors.heads import Heads
+from models.predictors.instances import Instances
 from models.registry import GROUP, RegistryError, discover
 from tests import weights
 from tests.fakes import Brightness
@@ -56,7 +60,7 @@ def test_no_entry_points_are_no_predictors() -> None:
     assert discover(points=[]) == {}
 
 
-@pytest.mark.parametrize("name", ["Brightness", "9lives", "a-b", "a/b", "", "x" * 65, "inspect", "models"])
+@pytest.mark.parametrize("name", ["Brightness", "9lives", "a-b", "a/b", "", "x" * 65, "inspect", "models", "copy"])
 def test_a_name_that_makes_no_route_is_refused(name: str) -> None:
     with pytest.raises(RegistryError, match="a name is lower-case letters"):
         discover(points=[point(name)])
@@ -97,3 +101,51 @@ def test_missing_weights_are_told_by_name(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(manifests, "SHIPPED", tmp_path)
     with pytest.raises(WeightsError, match=r"damage\.json and damage\.safetensors"):
         discover(wanted=["damage"])
+
+
+def test_weights_of_ones_own_are_served_by_their_kind(tmp_path: Path) -> None:
+    for name in (*weights.OWN, "damage"):
+        weights.write(tmp_path, weights.manifest(name))
+    (tmp_path / "paint.md").write_text("a model card")
+    (tmp_path / "._paint.json").write_bytes(b"what some systems leave")
+    found = discover(weights_dir=tmp_path)
+    assert list(found) == ["attributes", "balloons", "brands", "car_details", "damage", "paint"]
+    kinds = {name: type(found[name]) for name in weights.OWN}
+    assert kinds == {"balloons": Instances, "brands": Classifier, "paint": Heads}
+    assert all(predictor.specification.name == name for name, predictor in found.items())
+    assert type(found["damage"]) is Damage
+    assert list(discover(weights_dir=tmp_path, wanted=["paint"])) == ["paint"]
+
+
+def test_without_a_folder_there_are_only_the_installed_ones() -> None:
+    assert list(discover()) == ["attributes", "car_details", "damage"]
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        ("notes.json", b"[1, 2]", r"notes\.json: the file"),
+        ("balloons.safetensors", b"", r"balloons\.json and balloons\.safetensors"),
+        ("models.json", b"{}", r"models\.json: a name is"),
+        ("My-Own.json", b"{}", r"My-Own\.json: a name is"),
+        ("json.json", b"{}", r"json\.json: a name is"),
+    ],
+)
+def test_what_is_no_weights_is_refused_by_name(tmp_path: Path, file: str, content: bytes, words: str) -> None:
+    (tmp_path / file).write_bytes(content)
+    with pytest.raises((RegistryError, WeightsError), match=words):
+        discover(weights_dir=tmp_path)
+
+
+def test_a_manifest_without_its_weights_is_refused_by_name(tmp_path: Path) -> None:
+    weights.write(tmp_path, weights.manifest("balloons"))
+    (tmp_path / "balloons.safetensors").unlink()
+    with pytest.raises(WeightsError, match=r"balloons\.safetensors: missing"):
+        discover(weights_dir=tmp_path)
+
+
+def test_a_manifest_of_another_name_is_refused(tmp_path: Path) -> None:
+    weights.write(tmp_path, weights.manifest("balloons")).rename(tmp_path / "kites.json")
+    (tmp_path / "balloons.safetensors").rename(tmp_path / "kites.safetensors")
+    with pytest.raises(WeightsError, match=r"kites\.json: the manifest is of 'balloons', expected 'kites'"):
+        discover(weights_dir=tmp_path)

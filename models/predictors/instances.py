@@ -1,0 +1,163 @@
+"""The kind `instances`: an R-CNN's objects with label, score, box and outline, over the labels of any manifest."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field, PrivateAttr
+
+from models import outlines
+from models.answers import Box, PolygonMask, RleMask
+from models.drawing import Drawn, draw_instances
+from models.photo import Header, Photo, Region
+from models.predictor import A, Arrays, O, Options, Specification, Tensor
+from models.predictors.weighted import WeightedPredictor
+
+
+class InstancesOptions(Options):
+    """Which detections are told, and how their masks are written."""
+
+    min_score: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Lowest score to tell. Without it each class has its own, chosen on validation photos.",
+    )
+    max_detections: int = Field(
+        default=50, ge=1, le=100, description="How many detections to tell at most, best first."
+    )
+    masks: Literal["polygon", "rle", "none"] = Field(
+        default="polygon", description="Masks as polygons, as COCO run lengths (`rle`), or not at all."
+    )
+
+
+class Instance(BaseModel):
+    """One object, in the photo's own pixels."""
+
+    label: str
+    score: float = Field(ge=0, le=1)
+    box: Box
+    mask: PolygonMask | RleMask | None
+    area_fraction: float = Field(ge=0, le=1, description="Share of the photo that the mask covers")
+    _outline: list[list[float]] = PrivateAttr(default_factory=list)  # what is drawn, however the mask is written
+
+
+class InstancesAnswer(BaseModel):
+    """Every object that was seen."""
+
+    counts: dict[str, int] = Field(description="How many instances of each label are told")
+    instances: list[Instance] = Field(description="Best first")
+
+
+Found = TypeVar("Found", bound=Instance)
+
+
+class InstancesPredictor(WeightedPredictor[O, A]):
+    """What predictors of instances share: detections of one photo, in its own pixels, and their picture."""
+
+    kind = "instances"
+
+    def found(self, output: Arrays, header: Header, options: InstancesOptions, of: type[Found]) -> list[Found]:
+        """The detections that the options ask for, best first, each an `of`."""
+        scores, sure = output["scores"].astype(np.float64), self.thresholds(output)
+        names = self._names(output)
+        shown = (scores > 0) & (scores >= (sure if options.min_score is None else options.min_score))
+        size = self.manifest.input
+        stretch = np.array([header.width / size.width, header.height / size.height] * 2)
+        limit = np.array([header.width, header.height] * 2)
+        boxes = np.clip(output["boxes"].astype(np.float64) * stretch, 0, limit)
+        order = [int(i) for i in np.argsort(-scores, kind="stable") if shown[i]][: options.max_detections]
+        return [
+            _instance(of, names[i], float(scores[i]), boxes[i], output["masks"][i], header, options.masks)
+            for i in order
+        ]
+
+    def sure(self, output: Arrays) -> bool:
+        """Whether any detection reaches its label's threshold, whatever the options show."""
+        scores = output["scores"].astype(np.float64)
+        return bool(((scores > 0) & (scores >= self.thresholds(output))).any())  # unused rows have score 0
+
+    def thresholds(self, output: Arrays) -> NDArray[np.float64]:
+        """The threshold of each row's label."""
+        return np.array([self.manifest.thresholds.get(name, 0.5) for name in self._names(output)])
+
+    def counts(self, instances: Sequence[Instance]) -> dict[str, int]:
+        """How many there are of each label, those without any too."""
+        return {label: sum(i.label == label for i in instances) for label in self.manifest.labels["label"]}
+
+    def _names(self, output: Arrays) -> list[str]:
+        labels = self.manifest.labels["label"]
+        return [labels[int(n)] for n in output["labels"]]
+
+    def picture(self, photo: Photo, instances: Sequence[Instance]) -> NDArray[np.uint8]:
+        """The photo with the instances drawn on it, one steady colour per label."""
+        labels = self.manifest.labels["label"]
+        return draw_instances(photo.pixels, [_drawn(i, labels.index(i.label)) for i in instances])
+
+
+class Instances(InstancesPredictor[InstancesOptions, InstancesAnswer]):
+    """Weights of one's own of the kind `instances`, served under their manifest's name."""
+
+    def describe(self, inputs: dict[str, Tensor], reads: tuple[int, int]) -> Specification:
+        labels = self.manifest.labels["label"]
+        return Specification(
+            name=self.name,
+            summary=self.manifest.summary,
+            description="Every instance with its label, score, box and mask: " + ", ".join(labels) + ".",
+            options=InstancesOptions,
+            answer=InstancesAnswer,
+            inputs=inputs,
+            reads=reads,
+            batch_sizes=(1, 2, 4),
+            drawable=True,
+            example=_example(labels),
+        )
+
+    def finish(self, output: Arrays, header: Header, region: Region, options: InstancesOptions) -> InstancesAnswer:
+        instances = self.found(output, header, options, Instance)
+        return InstancesAnswer(counts=self.counts(instances), instances=instances)
+
+    def draw(self, photo: Photo, answer: InstancesAnswer) -> NDArray[np.uint8]:
+        return self.picture(photo, answer.instances)
+
+
+def _instance(
+    of: type[Found], label: str, score: float, box: NDArray[np.float64], mask: NDArray[Any], header: Header, form: str
+) -> Found:
+    x1, y1, x2, y2 = (float(v) for v in box)
+    rings = outlines.trace(mask.astype(np.float64), (x1, y1, x2, y2))
+    written: PolygonMask | RleMask | None = None
+    if form == "polygon":
+        written = outlines.polygons(rings)
+    elif form == "rle":
+        written = outlines.run_lengths(rings, header.width, header.height)
+    area = sum(abs(outlines.signed_area(ring)) for ring in rings)
+    instance = of(
+        label=label,
+        score=round(score, 4),
+        box=Box(x1=round(x1, 1), y1=round(y1, 1), x2=round(x2, 1), y2=round(y2, 1)),
+        mask=written,
+        area_fraction=round(min(1.0, area / (header.width * header.height)), 5),
+    )
+    if form != "none":
+        instance._outline = outlines.polygons(rings).polygons
+    return instance
+
+
+def _drawn(instance: Instance, color: int) -> Drawn:
+    box = instance.box
+    return Drawn(instance.label, instance.score, (box.x1, box.y1, box.x2, box.y2), instance._outline, color)
+
+
+EXAMPLE_INSTANCE = {
+    "score": 0.87,
+    "box": {"x1": 412.0, "y1": 480.5, "x2": 760.0, "y2": 602.0},
+    "mask": {"polygons": [[412.0, 490.0, 600.0, 480.5, 760.0, 560.0, 500.0, 602.0]]},
+    "area_fraction": 0.017,
+}
+
+
+def _example(labels: Sequence[str]) -> dict[str, Any]:
+    counts = {label: int(n == 0) for n, label in enumerate(labels)}
+    return {"counts": counts, "instances": [{"label": labels[0], **EXAMPLE_INSTANCE}]}
