@@ -1,41 +1,29 @@
 """Instances with boxes and masks: torchvision's R-CNN family over an exchangeable backbone with FPN.
 
-Faster R-CNN (Ren et al. 2015, arXiv:1506.01497), Mask R-CNN (He et al. 2017, arXiv:1703.06870), FPN (Lin et al.
-2016, arXiv:1612.03144). The input is already scaled to a square; there is no resizing inside, and every output has
-a fixed shape.
+Faster R-CNN (Ren et al. 2015, arXiv:1506.01497), Mask R-CNN (He et al. 2017, arXiv:1703.06870). The input is already
+scaled to a square; there is no resizing inside, and every output has a fixed shape.
 """
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import get_model
 from torchvision.models.detection import FasterRCNN, MaskRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
-from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
-from torchvision.ops import FrozenBatchNorm2d, MultiScaleRoIAlign
-from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
+from torchvision.ops import MultiScaleRoIAlign
 
+from models.networks.backbones import Norm, pyramid
 from models.networks.pixels import IMAGENET_MEAN, IMAGENET_STD, Normalise
 
 MASK_SIDE = 28
-Targets = list[dict[str, Tensor]]
+ANCHORS = [[12, 18], [24, 40], [56, 88], [128, 184], [256, 352]]
+"""Sizes in pixels by level, of strides 4 to 64."""
 
-# Where each backbone's strides 8, 16 and 32 come out, and how wide they are. The stride-4 level costs half of a
-# training step on a CPU and is left out.
-_RESNETS = {
-    "resnet18": (128, 256, 512),
-    "resnet34": (128, 256, 512),
-    "resnet50": (512, 1024, 2048),
-    "resnet101": (512, 1024, 2048),
-}
-_LEVELS: dict[str, tuple[dict[str, str], tuple[int, ...]]] = {
-    **{name: ({"layer2": "0", "layer3": "1", "layer4": "2"}, widths) for name, widths in _RESNETS.items()},
-    "mobilenet_v2": ({"6": "0", "13": "1", "17": "2"}, (32, 96, 320)),
-}
+Targets = list[dict[str, Tensor]]
 
 
 class FixedSize(nn.Module):
@@ -49,23 +37,12 @@ class FixedSize(nn.Module):
         return result
 
 
-def backbone_with_fpn(backbone: str, channels: int) -> BackboneWithFPN:
-    """The trunk with frozen BatchNorm (batches are too small to estimate it) and FPN levels of strides 8 to 64."""
-    if backbone not in _LEVELS:
-        raise ValueError(f"unknown backbone {backbone!r}: one of {', '.join(sorted(_LEVELS))}")
-    layers, widths = _LEVELS[backbone]
-    trunk = get_model(backbone, weights=None, norm_layer=FrozenBatchNorm2d)
-    body = trunk.features if backbone == "mobilenet_v2" else trunk
-    return BackboneWithFPN(cast(nn.Module, body), layers, list(widths), channels, extra_blocks=LastLevelMaxPool())
-
-
-def rcnn(
-    kind: str, backbone: str, classes: int, channels: int, hidden: int, anchors: list[list[int]], **limits: Any
-) -> nn.Module:
-    """The torchvision detector. `classes` without the background; `anchors`: a list of sizes in pixels per level."""
-    trunk = backbone_with_fpn(backbone, channels)
+def rcnn(kind: str, trunk: nn.Module, classes: int, hidden: int, anchors: list[list[int]], **limits: Any) -> nn.Module:
+    """The torchvision detector. `classes` without the background; `anchors`: a list of sizes in pixels per level of
+    the pyramid `trunk`, the coarsest of which is for proposals alone."""
     ratios = ((0.4, 1.0, 2.5),) * len(anchors)
-    levels = ["0", "1", "2"]
+    channels = cast(int, trunk.out_channels)
+    levels = [str(level) for level in range(len(anchors) - 1)]
     common: dict[str, Any] = {
         "rpn_anchor_generator": AnchorGenerator(tuple(tuple(sizes) for sizes in anchors), ratios),
         "box_roi_pool": MultiScaleRoIAlign(levels, output_size=7, sampling_ratio=2),
@@ -101,18 +78,24 @@ class Detector(nn.Module):
         anchors: list[list[int]] | None = None,
         detections: int = 100,
         min_score: float = 0.03,
+        finest: int = 8,
+        norm: Norm = "frozen",
+        deformable: Sequence[str] = (),
     ) -> None:
+        """`finest`, `norm` and `deformable` are `pyramid`'s."""
         super().__init__()
         kind, _, rest = architecture.partition("_rcnn_")
+        sizes = anchors or ANCHORS[finest == 8 :]
+        if len(sizes) != (4 if finest == 8 else 5):
+            raise ValueError(f"anchors: {len(sizes)} lists of sizes, expected one per level of strides {finest} to 64")
         self.detections = detections
         self.normalise = Normalise(IMAGENET_MEAN, IMAGENET_STD)
         self.network = rcnn(
             kind,
-            rest.removesuffix("_fpn"),
+            pyramid(rest.removesuffix("_fpn"), channels, finest, norm, deformable),
             classes,
-            channels,
             hidden,
-            anchors or [[24, 40], [56, 88], [128, 184], [256, 352]],
+            sizes,
             box_detections_per_img=detections,
             box_score_thresh=min_score,
             box_nms_thresh=0.5,

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from models.networks import build
 from models.networks.detector import Detector
 from models.photo import Header, Photo, whole
-from training import augment, starts
+from training import augment, growth, starts
 from training.data import coco
 from training.data.archive import Archive
 from training.data.coco import Annotated, Instance
 from training.loop import Batch, Task
+from training.losses import FocalRoIHeads
 from training.metrics import average_precision
 from training.recipe import Recipe
 
@@ -40,7 +41,8 @@ def frame(size: tuple[int, int], zoom: float, rng: np.random.Generator) -> tuple
 class InstancesTask(Task):
     """Recipe keys under `task`: `labels`, `zoom` (largest share cut from a side), `negatives` (photos without any
     instance that an epoch adds, from the archive `data.negatives`; false alarms are counted on `data.quiet`),
-    `frozen` (layers of the trunk left as they are), `every` (take every n-th photo, for a trial)."""
+    `frozen` (layers of the trunk left as they are), `focal` (gamma of the focal loss for labels; 0: cross-entropy),
+    `grow_from` (the start's architecture, where it is shallower), `every` (take every n-th photo, for a trial)."""
 
     def __init__(self, recipe: Recipe, data: Path, work: Path) -> None:
         self.recipe, self.data = recipe, data
@@ -64,19 +66,26 @@ class InstancesTask(Task):
         for name, child in network.network.backbone.body.named_children():
             if name in self.recipe.task.get("frozen", []):
                 child.requires_grad_(False)
+        if gamma := float(self.recipe.task.get("focal", 0)):
+            network.network.roi_heads = FocalRoIHeads.taking_over(network.network.roi_heads, gamma)
         return network
 
     def _start(self, body: nn.Module) -> None:
-        """Pretrained weights into the trunk; the rest stays random."""
-        state = starts.read(self.data / self.recipe.start)
-        wanted = body.state_dict()
-        state = {k.removeprefix("features."): v for k, v in state.items()}
+        """Pretrained weights into the trunk, `none` for a trunk that starts from nothing; the rest stays random."""
+        if self.recipe.start == "none":
+            return
+        state = {k.removeprefix("features."): v for k, v in starts.read(self.data / self.recipe.start).items()}
+        if "grow_from" in self.recipe.task:
+            trunk = self.recipe.architecture.partition("_rcnn_")[2].removesuffix("_fpn")
+            state = growth.grow(state, self.recipe.task["grow_from"], trunk)
+        # What a deformable convolution adds to a common one starts at nothing, which it already is.
+        wanted = {name: value for name, value in body.state_dict().items() if ".field." not in name}
         missing = [name for name in wanted if name not in state]
         if missing:
             raise ValueError(
                 f"{self.recipe.start} does not fit {self.recipe.architecture}: {', '.join(missing[:5])} missing"
             )
-        body.load_state_dict({name: state[name] for name in wanted})
+        body.load_state_dict({name: state[name] for name in wanted}, strict=False)
 
     def groups(self, network: nn.Module) -> list[dict[str, Any]]:
         named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
