@@ -1,6 +1,6 @@
 """Deeper networks from shallower ones without changing what they compute.
 
-Net2DeeperNet (Chen, Goodfellow, Shlens 2016, arXiv:1511.05641) for bottleneck ResNets: a block whose last BatchNorm
+Net2DeeperNet (Chen, Goodfellow, Shlens 2016, arXiv:1511.05641) for ResNets: a block whose last BatchNorm
 has scale and bias zero adds nothing to its shortcut, and the shortcut is non-negative already, so the ReLU after it
 changes nothing either.
 """
@@ -9,7 +9,10 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3), "resnet152": (3, 8, 36, 3)}
+_BASIC = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3)}
+_BOTTLENECK = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3), "resnet152": (3, 8, 36, 3)}
+BLOCKS = {**_BASIC, **_BOTTLENECK}
+"""Blocks of each stage."""
 
 
 def grow(state: Mapping[str, Tensor], start: str, target: str) -> dict[str, Tensor]:
@@ -18,12 +21,7 @@ def grow(state: Mapping[str, Tensor], start: str, target: str) -> dict[str, Tens
     Inserted blocks follow a stage's own blocks; their weights are those of the last own block, so that training has
     useful features to wake up, and the scale of their last BatchNorm is zero.
     """
-    if (
-        start not in BLOCKS
-        or target not in BLOCKS
-        or any(a > b for a, b in zip(BLOCKS[start], BLOCKS[target], strict=True))
-    ):
-        raise ValueError(f"{start} does not grow into {target}: known are {', '.join(BLOCKS)}, deeper from shallower")
+    last = _last_norm(start, target)
     grown = dict(state)
     for stage, (have, want) in enumerate(zip(BLOCKS[start], BLOCKS[target], strict=True), start=1):
         source = f"layer{stage}.{have - 1}."
@@ -31,10 +29,36 @@ def grow(state: Mapping[str, Tensor], start: str, target: str) -> dict[str, Tens
             for name, value in state.items():
                 if name.startswith(source):
                     inserted = value.clone()
-                    if name.endswith(("bn3.weight", "bn3.bias")):
+                    if name.endswith((f"{last}.weight", f"{last}.bias")):
                         inserted.zero_()
                     grown[f"layer{stage}.{block}.{name.removeprefix(source)}"] = inserted
     return grown
+
+
+def _last_norm(start: str, target: str) -> str:
+    """Name of a block's last BatchNorm; `ValueError` where the one does not grow into the other."""
+    for family, last in ((_BASIC, "bn2"), (_BOTTLENECK, "bn3")):
+        known = start in family and target in family
+        if known and all(a <= b for a, b in zip(family[start], family[target], strict=True)):
+            return last
+    raise ValueError(
+        f"{start} does not grow into {target}: deeper from shallower, among {', '.join(_BASIC)} or among "
+        f"{', '.join(_BOTTLENECK)}"
+    )
+
+
+def awakened(state: Mapping[str, Tensor], start: str, target: str) -> float:
+    """How far the inserted blocks have moved from identity: the mean size of their last BatchNorm's scales as a share
+    of that of the blocks the network came with. 0: still identities; about 1: they count like the others."""
+    last, inserted = _last_norm(start, target), set(inserted_blocks(start, target))
+    sizes: dict[bool, list[float]] = {True: [], False: []}
+    for name, value in state.items():
+        block, _, rest = name.partition(f".{last}.weight")
+        if name.startswith("layer") and name.endswith(f".{last}.weight") and not rest:
+            sizes[block in inserted].append(float(value.abs().mean()))
+    if not sizes[True]:
+        return 1.0
+    return (sum(sizes[True]) / len(sizes[True])) / (sum(sizes[False]) / len(sizes[False]))
 
 
 def inserted_blocks(start: str, target: str) -> list[str]:

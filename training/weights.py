@@ -3,6 +3,7 @@
 import hashlib
 import os
 import platform
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ def export(task: Task, state: dict[str, Any], folder: Path) -> Manifest:
             steps=state["steps"],
             hours=round(state["seconds"] / 3600, 2),
             machine=machine(),
-            notes=_notes(task),
+            notes=_notes(task, state["network"]),
         ),
         figures={},
         figures_command=f"carlens evaluate {recipe.name} --data DATA",
@@ -87,7 +88,7 @@ def _labels(task: Task) -> dict[str, list[str]]:
     return {"label": task.labels}
 
 
-def _notes(task: Task) -> str:
+def _notes(task: Task, state: Mapping[str, torch.Tensor]) -> str:
     notes, recipe = [], task.recipe
     if recipe.start.startswith(starts.SHIPPED):
         before = find(recipe.start.removeprefix(starts.SHIPPED)).manifest
@@ -100,6 +101,13 @@ def _notes(task: Task) -> str:
         notes.append(
             f"Trained at {task.architecture} depth with the first {task.frozen} stages frozen, then grown: "
             f"{len(blocks)} inserted blocks ({blocks[0]} to {blocks[-1]}) are exact identities, untrained so far."
+        )
+    elif isinstance(task, ClassifierTask) and task.grown_from != recipe.architecture:
+        inner = {name.removeprefix("network."): value for name, value in state.items()}
+        share = growth.awakened(inner, task.grown_from, recipe.architecture)
+        notes.append(
+            f"Grown from {task.grown_from} before training; the inserted blocks' last BatchNorm scales are {share:.0%} "
+            "of those of the others (0 %: still identities)."
         )
     return " ".join(notes)
 

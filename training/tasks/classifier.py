@@ -69,11 +69,12 @@ class ClassifierTask(Task):
     # while the trunk is frozen. `export` grows it.
     @property
     def architecture(self) -> str:
-        return (
-            str(self.recipe.task.get("grow_from", self.recipe.architecture))
-            if self.frozen >= 3
-            else self.recipe.architecture
-        )
+        return self.grown_from if self.frozen >= 3 else self.recipe.architecture
+
+    @property
+    def grown_from(self) -> str:
+        """The architecture of the starting weights."""
+        return str(self.recipe.task.get("grow_from", self.recipe.architecture))
 
     def network(self) -> nn.Module:
         network = build(self.architecture, {"label": self.labels}, self.recipe.network)
@@ -87,8 +88,8 @@ class ClassifierTask(Task):
     def _start(self, network: nn.Module) -> None:
         """Pretrained weights, grown where they are of a shallower network; the last layer starts at zero."""
         state = {k: v for k, v in starts.read(self.data / self.recipe.start).items() if not k.startswith("fc.")}
-        if self.architecture != self.recipe.task.get("grow_from", self.architecture):
-            state = growth.grow(state, self.recipe.task["grow_from"], self.architecture)
+        if self.architecture != self.grown_from:
+            state = growth.grow(state, self.grown_from, self.architecture)
         try:
             missing = network.load_state_dict(state, strict=False).missing_keys
         except RuntimeError as error:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torchvision.models import get_model
 
-from training.growth import BLOCKS, grow, inserted_blocks
+from training.growth import BLOCKS, awakened, grow, inserted_blocks
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +37,25 @@ def test_outputs_are_equal_to_the_last_bit(small: nn.Module, photos: torch.Tenso
     assert expected.abs().max() > 0.1
     assert not torch.allclose(expected[0], expected[1])
     assert (found - expected).abs().max() == 0.0
+
+
+def test_a_resnet_18_grows_into_a_34(photos: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    shallow, deep = (get_model(name, weights=None, num_classes=7).eval() for name in ("resnet18", "resnet34"))
+    deep.load_state_dict(grow(shallow.state_dict(), "resnet18", "resnet34"))
+    with torch.inference_mode():
+        assert (deep(photos) - shallow(photos)).abs().max() == 0.0
+
+
+def test_how_far_the_inserted_blocks_have_moved(small: nn.Module) -> None:
+    state = grow(small.state_dict(), "resnet50", "resnet101")
+    assert awakened(state, "resnet50", "resnet101") == 0
+    own = [value for name, value in small.state_dict().items() if name.endswith("bn3.weight")]
+    mean = sum(float(value.mean()) for value in own) / len(own)
+    for block in inserted_blocks("resnet50", "resnet101"):
+        state[f"{block}.bn3.weight"].fill_(-mean / 4)
+    assert awakened(state, "resnet50", "resnet101") == pytest.approx(0.25)
+    assert awakened(small.state_dict(), "resnet50", "resnet50") == 1
 
 
 def test_an_inserted_block_wakes_up_when_trained(small: nn.Module, photos: torch.Tensor) -> None:
