@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torchvision.models.detection.roi_heads import RoIHeads
 
 
@@ -47,3 +49,38 @@ def focal_loss(logits: Tensor, labels: Tensor, gamma: float) -> Tensor:
     """
     log_p = nn.functional.log_softmax(logits, dim=1).gather(1, labels[:, None])[:, 0]
     return -((1 - log_p.exp()) ** gamma * log_p).mean()
+
+
+def binary_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0, missing: int = -1) -> Tensor:
+    """One yes or no for each class, summed over the classes, mean over the rows whose label is not `missing`.
+
+    `logits` (rows, classes), `labels` (rows,) int64. Zero where every label is missing.
+    """
+    kept = labels != missing
+    if not kept.any():
+        return logits.sum() * 0
+    wanted = functional.one_hot(labels[kept], logits.shape[1]).to(logits.dtype)
+    wanted = wanted * (1 - smoothing) + smoothing / 2
+    return functional.binary_cross_entropy_with_logits(logits[kept], wanted, reduction="none").sum(1).mean()
+
+
+def adjustment(labels: np.ndarray, classes: int, strength: float = 1.0) -> Tensor:
+    """What is added to the logits in training so that rare classes need no luck: `strength` times the logarithm of each
+    class's share (Menon et al. 2020, arXiv:2007.07314). A class without any photo counts as one of half a photo.
+
+    `labels` (photos,) int; the result (classes,) float32.
+    """
+    counts = np.maximum(np.bincount(labels, minlength=classes), 0.5)
+    return torch.from_numpy(strength * np.log(counts / counts.sum())).float()
+
+
+def mixed(inputs: Tensor, alpha: float) -> tuple[Tensor, Tensor, float]:
+    """Mixup (Zhang et al. 2017, arXiv:1710.09412): each row blended with another, one share for the whole batch, from
+    Beta(`alpha`, `alpha`). On cached activations it is manifold mixup (Verma et al. 2018, arXiv:1806.05236).
+
+    `inputs` (rows, …); returned are the blend, the other rows' numbers, and the share of the row itself. Random numbers
+    are torch's, whose state a checkpoint keeps.
+    """
+    share = float(torch.distributions.Beta(alpha, alpha).sample())
+    others = torch.randperm(len(inputs))
+    return inputs * share + inputs[others] * (1 - share), others, share

@@ -18,7 +18,7 @@ from torch.nn import functional
 from models.networks import build
 from models.networks.classifier import STAGES, Classifier
 from models.photo import Header, Photo, whole
-from training import augment, growth, starts
+from training import augment, growth, losses, starts
 from training.data import table
 from training.data.archive import Archive
 from training.features import FeatureCache
@@ -48,7 +48,9 @@ def _tell(done: int, of: int) -> None:
 
 class ClassifierTask(Task):
     """Recipe keys under `task`: `frozen` (stages left as they are, 0-3), `variants` (varied copies of each photo whose
-    features are kept), `grow_from` (architecture of the starting weights, where it is shallower)."""
+    features are kept), `grow_from` (architecture of the starting weights, where it is shallower), `mixup` (alpha; 0:
+    none), `balance` (`none`; `sampled`: every class as often as any other; `adjusted`: logits shifted by the classes'
+    shares)."""
 
     def __init__(self, recipe: Recipe, data: Path, work: Path) -> None:
         self.recipe, self.data, self.work = recipe, data, work
@@ -64,6 +66,10 @@ class ClassifierTask(Task):
         self.archives = {split: Archive(data / recipe.data[split]) for split in ("train", "val")}
         self._lock = threading.Lock()
         self.strength = augment.Strength(**recipe.task.get("augment", {}))
+        self.mixup = float(recipe.task.get("mixup", 0))
+        self.balance = str(recipe.task.get("balance", "none"))
+        if self.balance not in ("none", "sampled", "adjusted"):
+            raise ValueError(f"task.balance: {self.balance!r}, expected none, sampled or adjusted")
 
     # The network is trained at its starting depth: blocks inserted as identity would cost time and change nothing
     # while the trunk is frozen. `export` grows it.
@@ -117,8 +123,17 @@ class ClassifierTask(Task):
         for stage in ("bn1", *STAGES[: self.frozen]) if self.frozen else ():
             getattr(network.network, stage).eval()
 
+    @cached_property
+    def train_labels(self) -> np.ndarray:
+        """The class of each training photo."""
+        return np.array([row.label for row in self.train_rows])
+
     def order(self, epoch: int) -> np.ndarray:
-        return np.random.default_rng((self.recipe.seed, epoch)).permutation(len(self.train_rows))
+        rng, count = np.random.default_rng((self.recipe.seed, epoch)), len(self.train_rows)
+        if self.balance != "sampled":
+            return rng.permutation(count)
+        weight = 1 / np.bincount(self.train_labels, minlength=len(self.labels))[self.train_labels]
+        return rng.choice(count, count, p=weight / weight.sum())
 
     def pixels(self, split: str, row: int, side: int, rng: np.random.Generator | None) -> np.ndarray:
         """One photo at the network's size: as the service prepares it, or varied where `rng` is given."""
@@ -177,8 +192,21 @@ class ClassifierTask(Task):
         return network.classify(arrays.permute(0, 3, 1, 2).float(), self.frozen)
 
     def losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        logits = self._logits(network, batch["input"])
-        return {"label": functional.cross_entropy(logits, batch["label"], label_smoothing=self.recipe.smoothing)}
+        inputs, labels = batch["input"], batch["label"]
+        if not self.mixup:
+            return {"label": self._loss(self._logits(network, inputs), labels)}
+        inputs, others, share = losses.mixed(inputs.float(), self.mixup)
+        logits = self._logits(network, inputs)
+        return {"label": share * self._loss(logits, labels) + (1 - share) * self._loss(logits, labels[others])}
+
+    @cached_property
+    def _adjustment(self) -> Tensor:
+        return losses.adjustment(self.train_labels, len(self.labels))
+
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        if self.balance == "adjusted":
+            logits = logits + self._adjustment.to(logits.device)
+        return functional.cross_entropy(logits, labels, label_smoothing=self.recipe.smoothing)
 
     @torch.inference_mode()
     def figures(self, network: nn.Module) -> dict[str, float]:

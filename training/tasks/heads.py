@@ -18,6 +18,7 @@ from training import augment, starts
 from training.data import table
 from training.data.archive import Archive
 from training.loop import Batch, Task
+from training.losses import binary_cross_entropy
 from training.recipe import Recipe
 
 MISSING = -1
@@ -38,7 +39,8 @@ class HeadsTask(Task):
     """Recipe keys under `task`: `heads.NAME` with `labels`, `table`, `photos` (default archive), `share` (of a batch),
     `mirror` (pairs of labels that swap when a photo is mirrored) and `balance` (draw a label as often as the root
     of its count, so that rare ones are seen); `epoch` (photos drawn in one), `backgrounds` (head on whose
-    photos cut-outs are pasted), `frozen` (layers left as they are)."""
+    photos cut-outs are pasted), `frozen` (layers left as they are), `loss` (`cross_entropy`, or `binary`: one yes or no
+    for each label)."""
 
     def __init__(self, recipe: Recipe, data: Path, work: Path) -> None:
         self.recipe, self.data = recipe, data
@@ -51,6 +53,9 @@ class HeadsTask(Task):
         self.archives = {name: Archive(data / name) for name in names}
         self.strength = augment.Strength(**recipe.task.get("augment", {}))
         self.mirror = {name: self._mirror(name) for name in self.heads}
+        self.loss = str(recipe.task.get("loss", "cross_entropy"))
+        if self.loss not in ("cross_entropy", "binary"):
+            raise ValueError(f"task.loss: {self.loss!r}, expected cross_entropy or binary")
 
     def _read(self, name: str, split: str) -> list[Sample]:
         head = self.heads[name]
@@ -155,12 +160,15 @@ class HeadsTask(Task):
         return {"image": torch.from_numpy(np.stack([pixels for pixels, _, _ in samples])), "targets": targets}
 
     def losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        """Sum of one cross-entropy a head, over the photos that have its label."""
-        logits = network(batch["image"])
+        """One loss a head, over the photos that have its label."""
+        logits, smoothing = network(batch["image"]), self.recipe.smoothing
+        if self.loss == "binary":
+            return {
+                name: binary_cross_entropy(logits[name], target, smoothing, MISSING)
+                for name, target in batch["targets"].items()
+            }
         return {
-            name: functional.cross_entropy(
-                logits[name], target, ignore_index=MISSING, label_smoothing=self.recipe.smoothing
-            )
+            name: functional.cross_entropy(logits[name], target, ignore_index=MISSING, label_smoothing=smoothing)
             for name, target in batch["targets"].items()
         }
 

@@ -1,13 +1,14 @@
-"""The focal loss: by hand, and in the heads of a detector."""
+"""Losses by hand, and the focal loss in the heads of a detector."""
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
 from models.networks.detector import Detector
-from training.losses import FocalRoIHeads, focal_loss
+from training.losses import FocalRoIHeads, adjustment, binary_cross_entropy, focal_loss, mixed
 
 LOGITS = torch.tensor([[math.log(3.0), 0.0], [0.0, 0.0]])  # shares 3/4, 1/4 and 1/2, 1/2
 LABELS = torch.tensor([0, 1])
@@ -51,3 +52,45 @@ def test_an_evaluation_keeps_nothing() -> None:
         found = network(torch.zeros(1, 64, 64, 3, dtype=torch.uint8))
     assert found["scores"].shape == (1, 100)
     assert not hasattr(heads, "_logits")
+
+
+def test_yes_or_no_for_each_class_by_hand() -> None:
+    # shares 3/4 and 1/2 of yes; the first row is of class 0, the second row's label is not known
+    expected = math.log(4 / 3) + math.log(2)
+    found = binary_cross_entropy(LOGITS, torch.tensor([0, -1]))
+    assert found.item() == pytest.approx(expected, rel=1e-5)
+    smooth = binary_cross_entropy(LOGITS, torch.tensor([0, -1]), smoothing=0.2)
+    first = -(0.9 * math.log(3 / 4) + 0.1 * math.log(1 / 4))
+    assert smooth.item() == pytest.approx(first + math.log(2), rel=1e-5)
+
+
+def test_without_a_label_there_is_no_loss_and_no_gradient() -> None:
+    logits = LOGITS.clone().requires_grad_()
+    loss = binary_cross_entropy(logits, torch.tensor([-1, -1]))
+    loss.backward()
+    assert loss.item() == 0
+    assert logits.grad is not None
+    assert not logits.grad.any()
+
+
+def test_rare_classes_are_favoured_by_the_logarithm_of_their_share() -> None:
+    found = adjustment(np.array([0, 0, 0, 1]), 3, strength=2.0)
+    total = 4.5
+    expected = [2 * math.log(count / total) for count in (3, 1, 0.5)]
+    assert found.tolist() == pytest.approx(expected, rel=1e-6)
+    # an undecided network is then wrong at the rare ones above all
+    undecided = torch.zeros(2, 3)
+    each = functional.cross_entropy(undecided + found, torch.tensor([0, 1]), reduction="none")
+    assert each[1] > each[0]
+
+
+def test_photos_are_mixed_with_others_of_the_batch() -> None:
+    torch.manual_seed(0)
+    photos = torch.eye(4)
+    blend, others, share = mixed(photos, 0.4)
+    assert sorted(others.tolist()) == [0, 1, 2, 3]
+    assert 0 < share < 1
+    for row, other in enumerate(others.tolist()):
+        torch.testing.assert_close(blend[row], share * photos[row] + (1 - share) * photos[other])
+    torch.manual_seed(0)
+    assert mixed(photos, 0.4)[2] == share

@@ -126,6 +126,43 @@ def test_without_frozen_stages_photos_are_varied_each_time(data: Path, tmp_path:
     assert not list(tmp_path.iterdir())
 
 
+def test_rare_classes_can_be_drawn_as_often_as_others(data: Path, tmp_path: Path) -> None:
+    task = make(data, tmp_path, "task.balance=sampled")
+    rare = task.train_rows[0].label
+    task.train_rows = [task.train_rows[0], *[task.train_rows[1]] * 5]
+    drawn_labels = [task.train_rows[row].label for epoch in range(200) for row in task.order(epoch)]
+    assert 0.45 < np.mean(np.array(drawn_labels) == rare) < 0.55
+    np.testing.assert_array_equal(task.order(3), task.order(3))
+
+
+def test_rare_classes_can_be_favoured_in_the_loss(data: Path, tmp_path: Path) -> None:
+    task = make(data, tmp_path, "task.balance=adjusted", "smoothing=0")
+    network = task.network()
+    inputs = [task.sample(n, 32, np.random.default_rng(0)) for n in range(3)]
+    batch = task.collate(inputs)
+    # Three classes with a third of the photos each, and 193 that count as half a photo: all logits are zero still.
+    shares = np.full(196, 0.5)
+    for row in task.train_rows:
+        shares[row.label] = sum(other.label == row.label for other in task.train_rows)
+    expected = -np.log(shares[batch["label"].numpy()] / shares.sum()).mean()
+    assert task.losses(network, batch)["label"].item() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("frozen", [0, 3])
+def test_photos_can_be_mixed(data: Path, tmp_path: Path, frozen: int) -> None:
+    task = make(data, tmp_path, "task.mixup=0.4", f"task.frozen={frozen}", "smoothing=0")
+    network = task.network()
+    batch = task.collate([task.sample(n, 32, np.random.default_rng(0)) for n in range(3)])
+    loss = task.losses(network, batch)["label"]
+    assert loss.item() == pytest.approx(np.log(196), rel=1e-4)
+    loss.backward()
+
+
+def test_a_balance_that_does_not_exist_is_refused(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"task\.balance: 'some', expected none, sampled or adjusted"):
+        make(data, tmp_path, "task.balance=some")
+
+
 def test_a_table_of_ones_own_labels_lies_with_the_data(tmp_path: Path) -> None:
     drawn.classifier(tmp_path)
     drawn.table(tmp_path / "cars.csv", "label,make,model,year", [(label, "", "", "") for label in drawn.CARS])

@@ -130,6 +130,25 @@ def test_a_photo_counts_for_its_own_head_alone(task: HeadsTask) -> None:
     }
 
 
+def test_a_yes_or_no_for_each_label_is_another_loss(data: Path) -> None:
+    task = make(data, "task.loss=binary", "smoothing=0")
+    rows = task.samples["train"]
+    chosen = [next(n for n, row in enumerate(rows) if row.head == name) for name in task.heads]
+    batch = task.collate([task.sample(n, 32, np.random.default_rng(0)) for n in chosen])
+
+    class Fixed(nn.Module):
+        def forward(self, image: Tensor) -> dict[str, Tensor]:
+            return {name: torch.zeros(3, len(labels)) for name, labels in task.labels.items()}
+
+    losses = {name: float(value) for name, value in task.losses(Fixed(), batch).items()}
+    assert losses == pytest.approx({name: len(labels) * np.log(2) for name, labels in task.labels.items()}, rel=1e-5)
+
+
+def test_a_loss_that_does_not_exist_is_refused(data: Path) -> None:
+    with pytest.raises(ValueError, match=r"task\.loss: 'focal', expected cross_entropy or binary"):
+        make(data, "task.loss=focal")
+
+
 def test_figures_are_accuracies_per_head(task: HeadsTask) -> None:
     class Always(nn.Module):
         """Says red, sedan and left of everything."""
