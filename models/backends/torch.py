@@ -36,15 +36,21 @@ class TorchBackend:
         network.requires_grad_(False)
         self._network = network.eval().to(self._device).to(memory_format=torch.channels_last)
 
-    def run(self, arrays: Arrays) -> Arrays:
+    @property
+    def network(self) -> torch.nn.Module:
+        """What was loaded."""
         if self._network is None:
             raise RuntimeError("run before load")
+        return self._network
+
+    def run(self, arrays: Arrays) -> Arrays:
+        network = self.network
         with torch.inference_mode():
             given = {
                 name: torch.from_numpy(np.ascontiguousarray(value)).to(self._device) for name, value in arrays.items()
             }
             try:
-                found = self._network(**given)
+                found = network(**given)
             except torch.cuda.OutOfMemoryError as error:
                 torch.cuda.empty_cache()
                 raise MemoryError(str(error)) from error

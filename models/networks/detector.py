@@ -113,13 +113,16 @@ class Detector(nn.Module):
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         found: Targets = self.network(self.normalise(image))
-        batch, rows = len(found), self.detections
-        boxes = image.new_zeros((batch, rows, 4), dtype=torch.float32)
-        scores, masks = boxes.new_zeros((batch, rows)), boxes.new_zeros((batch, rows, MASK_SIDE, MASK_SIDE))
-        labels = torch.zeros((batch, rows), dtype=torch.int64, device=boxes.device)
-        for i, one in enumerate(found):
-            n = len(one["scores"])
-            boxes[i, :n], scores[i, :n], labels[i, :n] = one["boxes"], one["scores"], one["labels"] - 1
-            if "masks" in one:
-                masks[i, :n] = one["masks"][:, 0]
-        return {"boxes": boxes, "scores": scores, "labels": labels, "masks": masks}
+        for one in found:
+            one["labels"] = one["labels"] - 1
+            if "masks" not in one:
+                one["masks"] = one["boxes"].new_zeros((self.detections, 1, MASK_SIDE, MASK_SIDE))
+            one["masks"] = one["masks"][:, 0]
+        return {
+            name: torch.stack([self._filled(one[name]) for one in found])
+            for name in ("boxes", "scores", "labels", "masks")
+        }
+
+    def _filled(self, rows: Tensor) -> Tensor:
+        """As many rows as are promised, zeros last; no length is asked for, so that the network can be traced."""
+        return torch.cat([rows, rows.new_zeros((self.detections, *rows.shape[1:]))])[: self.detections]
