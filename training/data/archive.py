@@ -3,13 +3,14 @@
 import io
 import threading
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.photo import Limits, decode, read_header
+from models.photo import Limits, PhotoError, decode, read_header
 
 
 class Archive:
@@ -47,6 +48,31 @@ class Archive:
         data = self.read(name)
         return decode(data, read_header(data, Limits())).pixels
 
+    def size(self, name: str) -> tuple[int, int]:
+        """Width and height after EXIF orientation, nothing decoded. `ValueError` says why it cannot be read."""
+        try:
+            header = read_header(self.read(name), Limits())
+        except PhotoError as error:
+            raise ValueError(f"the photo cannot be read: {error}") from None
+        return header.width, header.height
+
     def cutout(self, name: str) -> Image.Image:
         """An image with its alpha channel kept, for pasting."""
         return Image.open(io.BytesIO(self.read(name))).convert("RGBA")
+
+
+class Crops(Archive):
+    """Photos cut to a box each: x1, y1, x2, y2 in the photo's own pixels; one without a box is whole."""
+
+    def __init__(self, path: Path, boxes: Mapping[str, tuple[int, int, int, int]]) -> None:
+        super().__init__(path)
+        self.boxes = boxes
+
+    def photo(self, name: str) -> NDArray[np.uint8]:
+        pixels = super().photo(name)
+        if name not in self.boxes:
+            return pixels
+        x1, y1, x2, y2 = self.boxes[name]
+        if x1 >= pixels.shape[1] or y1 >= pixels.shape[0]:
+            raise ValueError(f"{self.path}: the box of {name!r} begins outside the photo")
+        return np.ascontiguousarray(pixels[y1:y2, x1:x2])
