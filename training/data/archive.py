@@ -12,6 +12,8 @@ from PIL import Image
 
 from models.photo import Limits, PhotoError, decode, read_header
 
+ENDINGS = (".jpg", ".jpeg", ".jpe", ".mpo", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif")
+
 
 class Archive:
     """`read(name)` from `PATH.zip`, or from the folder `PATH`; safe to call from several threads."""
@@ -32,6 +34,10 @@ class Archive:
         if self._zip is None:
             return sorted(str(p.relative_to(self.path)) for p in self.path.rglob("*") if p.is_file())
         return sorted(name for name in self._zip.namelist() if not name.endswith("/"))
+
+    def photos(self) -> list[str]:
+        """Names of the files that are photos by their ending, sorted."""
+        return [name for name in self.names() if name.lower().endswith(ENDINGS)]
 
     def read(self, name: str) -> bytes:
         """The bytes of one file; `FileNotFoundError` names file and archive."""

@@ -45,6 +45,12 @@ def test_names_are_those_of_files_sorted(archive: Archive) -> None:
     assert archive.names() == sorted(FILES)
 
 
+def test_photos_are_told_by_their_ending(tmp_path: Path) -> None:
+    for name in ("b.JPG", "a.heic", "notes.txt", "c.jpg.json"):
+        (tmp_path / name).touch()
+    assert Archive(tmp_path).photos() == ["a.heic", "b.JPG"]
+
+
 def test_photos_are_rgb(archive: Archive) -> None:
     photo = archive.photo("val/red.png")
     assert photo.shape == (4, 6, 3)
