@@ -25,9 +25,7 @@ def giving(predictor: Any) -> Callable[[], Any]:
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two predictors and no torch."""
     given = {"bright": Bright(), "brightness": Brightness()}
-    points = [
-        SimpleNamespace(name=name, value="tests", load=lambda one=one: giving(one)) for name, one in given.items()
-    ]
+    points = [SimpleNamespace(name=name, value="tests", load=partial(giving, one)) for name, one in given.items()]
     monkeypatch.setattr("models.registry.entry_points", lambda group: points)
     monkeypatch.setattr("training.commands.prelabel.resolve_device", lambda device: "cpu")
 

@@ -13,11 +13,11 @@ WIDTH, HEIGHT = 60, 40
 SQUARE = [12, 8, 42, 8, 42, 28, 12, 28]
 
 
-def encoded(seed: int = 0, width: int = WIDTH, height: int = HEIGHT, kind: str = "PNG") -> bytes:
-    """A photo of a few large soft patches, another for every seed."""
-    patches = np.random.default_rng(seed).integers(0, 256, (5, 5, 3), np.uint8)
+def encoded(seed: int = 0, width: int = WIDTH, height: int = HEIGHT, kind: str = "PNG", patches: int = 5) -> bytes:
+    """A photo of soft patches, so many a side, another for every seed."""
+    colors = np.random.default_rng(seed).integers(0, 256, (patches, patches, 3), np.uint8)
     file = io.BytesIO()
-    Image.fromarray(patches).resize((width, height), Image.Resampling.BICUBIC).save(file, kind)
+    Image.fromarray(colors).resize((width, height), Image.Resampling.BICUBIC).save(file, kind)
     return file.getvalue()
 
 
