@@ -151,8 +151,10 @@ def test_categories_may_be_renamed(tmp_path: Path) -> None:
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     ring = np.array([[10.25, 20], [30, 20.5], [12, 60]], np.float32)
     photos = [
-        Annotated(1, "a/b.jpg", 100, 80, [Instance(1, [ring, ring + 5], attributes={"score": 0.75})]),
-        Annotated(2, "c.jpg", 50, 40, [Instance(0, [ring[:, ::-1] / 2], crowd=True)]),
+        Annotated(
+            1, "a/b.jpg", 100, 80, [Instance(1, [ring, (ring + 5).astype(np.float32)], attributes={"score": 0.75})]
+        ),
+        Annotated(2, "c.jpg", 50, 40, [Instance(0, [(ring[:, ::-1] / 2).astype(np.float32)], crowd=True)]),
         Annotated(3, "d.jpg", 50, 40),
     ]
     coco.write(tmp_path / "out.json", photos, LABELS)

@@ -132,7 +132,7 @@ def test_what_is_written_is_read_back(tmp_path: Path, archive: Archive) -> None:
             60,
             40,
             [
-                Instance(1, [ring, ring / 2], attributes={"score": 0.75}),
+                Instance(1, [ring, (ring / 2).astype(np.float32)], attributes={"score": 0.75}),
                 Instance(0, [ring], attributes={"score": 0.5}),
                 Instance(1, [ring]),
             ],
