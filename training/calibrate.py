@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.answers import softmax
-from training.data.coco import Annotated
+from training.data.annotated import Annotated
 
 
 def fit_temperature(logits: NDArray[np.floating], truth: NDArray[np.int64]) -> float:
@@ -43,7 +43,8 @@ def _matched(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], int]:
     """Scores of a class, best first; which of them meet a yet unmet object at IoU 0.5; how many objects there are."""
     boxes = {
-        p.id: np.array([i.box() for i in p.instances if i.label == label], np.float64).reshape(-1, 4) for p in photos
+        p.id: np.array([i.box() for i in p.instances if i.label == label and not i.crowd], np.float64).reshape(-1, 4)
+        for p in photos
     }
     for found in boxes.values():
         found[:, 2:] -= found[:, :2]

@@ -9,7 +9,7 @@ import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
 from numpy.typing import NDArray
 
-from training.data.coco import Annotated
+from training.data.annotated import Annotated
 
 
 def average_precision(
@@ -54,7 +54,7 @@ def _annotations(photos: Sequence[Annotated]) -> list[dict[str, Any]]:
                     "category_id": instance.label,
                     "bbox": [x1, y1, x2 - x1, y2 - y1],
                     "area": area,
-                    "iscrowd": 0,
+                    "iscrowd": int(instance.crowd),
                     "segmentation": rings,
                 }
             )

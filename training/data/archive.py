@@ -3,13 +3,16 @@
 import io
 import threading
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.photo import Limits, decode, read_header
+from models.photo import Limits, PhotoError, decode, read_header
+
+ENDINGS = (".jpg", ".jpeg", ".jpe", ".mpo", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif")
 
 
 class Archive:
@@ -32,6 +35,10 @@ class Archive:
             return sorted(str(p.relative_to(self.path)) for p in self.path.rglob("*") if p.is_file())
         return sorted(name for name in self._zip.namelist() if not name.endswith("/"))
 
+    def photos(self) -> list[str]:
+        """Names of the files that are photos by their ending, sorted."""
+        return [name for name in self.names() if name.lower().endswith(ENDINGS)]
+
     def read(self, name: str) -> bytes:
         """The bytes of one file; `FileNotFoundError` names file and archive."""
         try:
@@ -47,6 +54,31 @@ class Archive:
         data = self.read(name)
         return decode(data, read_header(data, Limits())).pixels
 
+    def size(self, name: str) -> tuple[int, int]:
+        """Width and height after EXIF orientation, nothing decoded. `ValueError` says why it cannot be read."""
+        try:
+            header = read_header(self.read(name), Limits())
+        except PhotoError as error:
+            raise ValueError(f"the photo cannot be read: {error}") from None
+        return header.width, header.height
+
     def cutout(self, name: str) -> Image.Image:
         """An image with its alpha channel kept, for pasting."""
         return Image.open(io.BytesIO(self.read(name))).convert("RGBA")
+
+
+class Crops(Archive):
+    """Photos cut to a box each: x1, y1, x2, y2 in the photo's own pixels; one without a box is whole."""
+
+    def __init__(self, path: Path, boxes: Mapping[str, tuple[int, int, int, int]]) -> None:
+        super().__init__(path)
+        self.boxes = boxes
+
+    def photo(self, name: str) -> NDArray[np.uint8]:
+        pixels = super().photo(name)
+        if name not in self.boxes:
+            return pixels
+        x1, y1, x2, y2 = self.boxes[name]
+        if x1 >= pixels.shape[1] or y1 >= pixels.shape[0]:
+            raise ValueError(f"{self.path}: the box of {name!r} begins outside the photo")
+        return np.ascontiguousarray(pixels[y1:y2, x1:x2])

@@ -5,6 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from training.data.annotated import Labels
+from training.data.problems import Problems
+
+SPLITS = ("train", "val", "test")
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -15,18 +20,31 @@ class Row:
     extra: dict[str, str]
 
 
-def read(path: Path, column: str, labels: Sequence[str], split: str) -> list[Row]:
-    """Rows of one split. Raises `ValueError` with file and line of an unknown label, or with what column is missing."""
-    with path.open(newline="") as file:
+def read(path: Path, column: str, labels: Sequence[str] | Labels, split: str) -> list[Row]:
+    """Rows of one split. Raises `DataError` with file and line of every unknown label or split, or `ValueError` with
+    what column is missing."""
+    labels = labels if isinstance(labels, Labels) else Labels(labels)
+    problems = Problems()
+    with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         missing = {"file", "split", column} - set(reader.fieldnames or ())
         if missing:
             raise ValueError(f"{path}: column {', '.join(sorted(missing))} is missing")
         rows = []
-        for line, record in enumerate(reader, start=2):
+        for record in reader:
+            where = f"{path}, line {reader.line_num}"
+            if None in record:
+                problems.add(where, "more cells than columns")
+            elif record["split"] not in SPLITS:
+                problems.add(where, f"split {record['split']!r} is not one of {', '.join(SPLITS)}")
             if record["split"] != split:
                 continue
-            if record[column] not in labels:
-                raise ValueError(f"{path}, line {line}: {column} {record[column]!r} is not one of {', '.join(labels)}")
-            rows.append(Row(record["file"], labels.index(record[column]), record))
+            label = labels.number(record[column])
+            if label is None:
+                problems.add(where, f"{column} {record[column]!r} is not one of {', '.join(labels.names)}")
+            elif not record["file"]:
+                problems.add(where, "the name of the file is empty")
+            else:
+                rows.append(Row(record["file"], label, record))
+    problems.check()
     return rows

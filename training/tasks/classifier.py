@@ -1,6 +1,5 @@
 """One label of many: a ResNet whose early stages may stay frozen, their activations cached."""
 
-import csv
 import hashlib
 import sys
 import threading
@@ -19,27 +18,10 @@ from models.networks import build
 from models.networks.classifier import STAGES, Classifier
 from models.photo import Header, Photo, whole
 from training import augment, growth, losses, starts
-from training.data import table
-from training.data.archive import Archive
+from training.data import formats, label_table
 from training.features import FeatureCache
 from training.loop import Batch, Task
 from training.recipe import Recipe
-
-PROVIDED = Path(__file__).parents[1] / "data"
-
-
-def read_labels(path: Path) -> list[dict[str, Any]]:
-    """The label table: `label,make,model,year` in class order; make, model and year may be empty."""
-    with path.open(newline="") as file:
-        return [
-            {
-                "label": r["label"],
-                "make": r["make"] or None,
-                "model": r["model"] or None,
-                "year": int(r["year"]) if r["year"] else None,
-            }
-            for r in csv.DictReader(file)
-        ]
 
 
 def _tell(done: int, of: int) -> None:
@@ -54,16 +36,12 @@ class ClassifierTask(Task):
 
     def __init__(self, recipe: Recipe, data: Path, work: Path) -> None:
         self.recipe, self.data, self.work = recipe, data, work
-        own = data / recipe.data["label_table"]
-        self.table = read_labels(own if own.exists() else PROVIDED / recipe.data["label_table"])
+        self.table = label_table.read(label_table.find(data, recipe.data["label_table"]))
         self.labels = [row["label"] for row in self.table]
         self.frozen, self.variants = int(recipe.task.get("frozen", 0)), int(recipe.task.get("variants", 1))
-        rows = {
-            split: table.read(data / recipe.data["labels"], recipe.data["column"], self.labels, split)
-            for split in ("train", "val")
-        }
-        self.train_rows, self.val_rows = rows["train"], rows["val"]
-        self.archives = {split: Archive(data / recipe.data[split]) for split in ("train", "val")}
+        found = formats.labelled(recipe, data, self.labels)
+        self.train_rows, self.val_rows = found["train"][0], found["val"][0]
+        self.archives = {split: archive for split, (_, archive) in found.items()}
         self._lock = threading.Lock()
         self.strength = augment.Strength(**recipe.task.get("augment", {}))
         self.mixup = float(recipe.task.get("mixup", 0))

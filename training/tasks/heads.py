@@ -1,7 +1,6 @@
 """Several labels from one trunk, where each photo is labelled for one head only."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,24 +14,13 @@ from models.networks import build
 from models.networks.heads import MultiHead
 from models.photo import Header, Photo, whole
 from training import augment, starts
-from training.data import table
-from training.data.archive import Archive
+from training.data import heads
+from training.data.heads import Sample
 from training.loop import Batch, Task
 from training.losses import binary_cross_entropy
 from training.recipe import Recipe
 
 MISSING = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One photo: where it lies, which head it labels and how; a cut-out has its background removed."""
-
-    archive: str
-    file: str
-    head: str
-    label: int
-    cutout: bool
 
 
 class HeadsTask(Task):
@@ -46,25 +34,12 @@ class HeadsTask(Task):
         self.recipe, self.data = recipe, data
         self.heads: dict[str, dict[str, Any]] = recipe.task["heads"]
         self.labels: dict[str, list[str]] = {name: list(head["labels"]) for name, head in self.heads.items()}
-        self.samples = {
-            split: [s for name in self.heads for s in self._read(name, split)] for split in ("train", "val")
-        }
-        names = {s.archive for rows in self.samples.values() for s in rows}
-        self.archives = {name: Archive(data / name) for name in names}
+        self.samples, self.archives = heads.read(self.heads, data)
         self.strength = augment.Strength(**recipe.task.get("augment", {}))
         self.mirror = {name: self._mirror(name) for name in self.heads}
         self.loss = str(recipe.task.get("loss", "cross_entropy"))
         if self.loss not in ("cross_entropy", "binary"):
             raise ValueError(f"task.loss: {self.loss!r}, expected cross_entropy or binary")
-
-    def _read(self, name: str, split: str) -> list[Sample]:
-        head = self.heads[name]
-        found = []
-        for row in table.read(self.data / head["table"], name, self.labels[name], split):
-            cutout = row.extra.get("kind") == "cutout"
-            archive = row.extra.get("archive") or f"{head['cutouts' if cutout else 'photos']}_{split}"
-            found.append(Sample(archive.removesuffix(".zip"), row.file, name, row.label, cutout))
-        return found
 
     def _mirror(self, name: str) -> dict[int, int]:
         pairs: Mapping[str, str] = self.heads[name].get("mirror", {})

@@ -1,4 +1,4 @@
-"""Instances with boxes and masks: any set of COCO polygons, and photos on which nothing is to be found."""
+"""Instances with boxes and masks: any set of outlines, and photos on which nothing is to be found."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,9 +13,9 @@ from models.networks import build
 from models.networks.detector import Detector
 from models.photo import Header, Photo, whole
 from training import augment, growth, starts
-from training.data import coco
+from training.data import formats
+from training.data.annotated import Annotated, Instance
 from training.data.archive import Archive
-from training.data.coco import Annotated, Instance
 from training.loop import Batch, Task
 from training.losses import FocalRoIHeads
 from training.metrics import average_precision
@@ -39,18 +39,18 @@ def frame(size: tuple[int, int], zoom: float, rng: np.random.Generator) -> tuple
 
 
 class InstancesTask(Task):
-    """Recipe keys under `task`: `labels`, `zoom` (largest share cut from a side), `negatives` (photos without any
-    instance that an epoch adds, from the archive `data.negatives`; false alarms are counted on `data.quiet`),
-    `frozen` (layers of the trunk left as they are), `focal` (gamma of the focal loss for labels; 0: cross-entropy),
-    `grow_from` (the start's architecture, where it is shallower), `every` (take every n-th photo, for a trial)."""
+    """Recipe keys under `task`: `labels`, `rename` (names in the files to labels), `zoom` (largest share cut from a
+    side), `negatives` (photos without any instance that an epoch adds, from the archive `data.negatives`; false alarms
+    are counted on `data.quiet`), `frozen` (layers of the trunk left as they are), `focal` (gamma of the focal loss for
+    labels; 0: cross-entropy), `grow_from` (the start's architecture, where it is shallower), `every` (take every n-th
+    photo, for a trial)."""
 
     def __init__(self, recipe: Recipe, data: Path, work: Path) -> None:
         self.recipe, self.data = recipe, data
         self.labels: list[str] = list(recipe.task["labels"])
-        self.photos = {
-            split: coco.read(data / recipe.data[f"{split}_labels"], self.labels) for split in ("train", "val")
-        }
-        self.archives = {split: Archive(data / recipe.data[split]) for split in ("train", "val")}
+        found = formats.instances(recipe, data)
+        self.photos = {split: photos for split, (photos, _) in found.items()}
+        self.archives = {split: archive for split, (_, archive) in found.items()}
         self.zoom = float(recipe.task.get("zoom", 0.3))
         self.negatives = Archive(data / recipe.data["negatives"]) if "negatives" in recipe.data else None
         self.quiet = Archive(data / recipe.data["quiet"]) if "quiet" in recipe.data else None
@@ -121,7 +121,7 @@ class InstancesTask(Task):
         if mirrored:
             image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         kept, scale = [], np.array([side / (x2 - x1), side / (y2 - y1)])
-        for instance in instances:
+        for instance in (one for one in instances if not one.crowd):
             rings = [(ring - (x1, y1)) * scale for ring in instance.rings]
             if mirrored:
                 rings = [np.stack([side - ring[:, 0], ring[:, 1]], axis=1) for ring in rings]

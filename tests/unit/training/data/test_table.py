@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from training.data import table
+from training.data.annotated import Labels
 
 LABELS = ["red", "blue"]
 
@@ -17,7 +18,7 @@ def write(folder: Path, text: str) -> Path:
 
 def test_rows_of_a_split_with_all_the_table_says(tmp_path: Path) -> None:
     path = write(
-        tmp_path, "file,color,split,kind\na.webp,blue,train,photo\nb.webp,red,val,photo\n'c, d'.webp,red,train,\n"
+        tmp_path, "file,color,split,kind\na.webp,blue,train,photo\nb.webp,red,val,photo\n\nc.webp,red,train,\n"
     )
     rows = table.read(path, "color", LABELS, "val")
     assert [(row.file, row.label) for row in rows] == [("b.webp", 0)]
@@ -53,3 +54,31 @@ def test_an_empty_file_misses_all_columns(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"color\.csv"):
         table.read(tmp_path / "color.csv", "color", LABELS, "train")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("b.webp,red,trian", "split 'trian' is not one of train, val, test"),
+        ("b.webp,red", "split None is not one of"),
+        ("b.webp,red,train,more", "more cells than columns"),
+        (",red,train", "the name of the file is empty"),
+    ],
+)
+def test_a_broken_line_is_told(tmp_path: Path, line: str, expected: str) -> None:
+    path = write(tmp_path, f"file,color,split\na.webp,blue,train\n{line}\n")
+    with pytest.raises(ValueError, match=rf"color\.csv, line 3: {expected}"):
+        table.read(path, "color", LABELS, "train")
+
+
+def test_all_that_is_broken_is_told_at_once(tmp_path: Path) -> None:
+    path = write(tmp_path, "file,color,split\na,pink,train\nb,grey,train\nc,red,train\n")
+    with pytest.raises(ValueError, match="2 problems") as caught:
+        table.read(path, "color", LABELS, "train")
+    assert "line 2: color 'pink'" in str(caught.value)
+    assert "line 3: color 'grey'" in str(caught.value)
+
+
+def test_labels_may_be_renamed(tmp_path: Path) -> None:
+    path = write(tmp_path, "file,color,split\na,navy,train\n")
+    assert table.read(path, "color", Labels(LABELS, {"navy": "blue"}), "train")[0].label == 1

@@ -1,0 +1,129 @@
+"""Which reader a recipe's photos and labels need: named by `data.format`, else told from the files."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from training.data import annotated, cardd, coco, datumaro, folders, stanford, table, via, yolo
+from training.data.annotated import Annotated, Labels
+from training.data.archive import Archive
+from training.data.problems import Problems
+from training.data.table import Row
+from training.recipe import Recipe
+
+INSTANCES = ("cardd", "coco", "datumaro", "via", "yolo")
+LABELLED = ("datumaro", "folders", "stanford", "table")
+T = TypeVar("T")
+
+
+def instances(recipe: Recipe, data: Path) -> dict[str, tuple[list[Annotated], Archive]]:
+    """Photos with their instances, and the archive of the photos, for `train` and `val`.
+
+    Raises `DataError` with all that is broken in either, `ValueError` where the recipe does not fit the files.
+    """
+    return _both(lambda split: _instances(recipe, data, split))
+
+
+def labelled(recipe: Recipe, data: Path, labels: list[str]) -> dict[str, tuple[list[Row], Archive]]:
+    """Photos with one label each, and the archive of the photos, for `train` and `val`. Raises as `instances` does."""
+    return _both(lambda split: _labelled(recipe, data, labels, split))
+
+
+def _both(read: Callable[[str], T]) -> dict[str, T]:
+    problems, found = Problems(), {}
+    for split in ("train", "val"):
+        with problems.gather():
+            found[split] = read(split)
+    problems.check()
+    return found
+
+
+def _key(recipe: Recipe, key: str) -> str:
+    if key not in recipe.data:
+        raise ValueError(f"recipe {recipe.name!r}: the key {key!r} is missing under `data`")
+    return recipe.data[key]
+
+
+def _format(recipe: Recipe, known: tuple[str, ...], detect: Callable[[], str]) -> str:
+    given = recipe.data.get("format")
+    if given is None:
+        return detect()
+    if given not in known:
+        raise ValueError(f"recipe {recipe.name!r}: data.format {given!r} is not one of {', '.join(known)}")
+    return given
+
+
+def _detect_instances(path: Path) -> str:
+    """The format of a file of labels."""
+    if path.suffix in (".yaml", ".yml"):
+        return "yolo"
+    document = annotated.read_json(path)
+    if isinstance(document, dict) and {"items", "categories"} <= set(document):
+        return "datumaro"
+    if isinstance(document, dict) and {"images", "annotations", "categories"} & set(document):
+        return "coco"
+    if via.entries(document) is not None:
+        return "via"
+    raise ValueError(f"{path}: not labels that are known; say which of {', '.join(INSTANCES)} in data.format")
+
+
+def _instances(recipe: Recipe, data: Path, split: str) -> tuple[list[Annotated], Archive]:
+    names: list[str] = list(recipe.task["labels"])
+    rename: dict[str, str] = recipe.task.get("rename", {})
+    if "root" in recipe.data:
+        form = _format(recipe, ("cardd",), lambda: "cardd")
+        path, photos = cardd.place(data / recipe.data["root"], split)
+        rename = {old: new for old, new in cardd.NAMES.items() if new in names} | rename
+    else:
+        path, photos = data / _key(recipe, f"{split}_labels"), data / _key(recipe, split)
+        form = _format(recipe, INSTANCES[1:], lambda: _detect_instances(path))
+    labels, archive = Labels(names, rename), Archive(photos)
+    if form == "datumaro":
+        return datumaro.read(path, labels, archive), archive
+    if form == "via":
+        return via.read(path, labels, archive, recipe.data.get("attribute")), archive
+    if form == "yolo":
+        return yolo.read(path, labels, archive), archive
+    found, problems = coco.read(path, labels), Problems()
+    annotated.check_photos(found, archive.names(), path, problems)
+    problems.check()
+    return found, archive
+
+
+def _labelled(recipe: Recipe, data: Path, names: list[str], split: str) -> tuple[list[Row], Archive]:
+    labels, problems = Labels(names, recipe.task.get("rename")), Problems()
+    form = _format(recipe, LABELLED, lambda: _detect_labelled(recipe))
+    if form == "stanford":
+        root = data / _key(recipe, "root")
+        rows, archive = stanford.read(root, labels, split)
+        where = stanford.find(root, stanford.FILES[split][0])
+    else:
+        archive = Archive(data / _key(recipe, split))
+        where = archive.path
+        if form == "table":
+            where = data / _key(recipe, "labels")
+            rows = table.read(where, _key(recipe, "column"), labels, split)
+        elif form == "datumaro":
+            where = data / _key(recipe, f"{split}_labels")
+            rows = datumaro.read_tags(where, labels, archive)
+        else:
+            rows = folders.read(labels, archive)
+    known, seen = set(archive.names()), set()
+    for row in rows:
+        if row.file in seen:
+            problems.add(where, f"photo {row.file!r} is listed twice")
+        elif row.file not in known:
+            problems.add(where, f"photo {row.file!r} does not exist in the archive of photos")
+        seen.add(row.file)
+    if not rows:
+        problems.add(where, f"no photo of the split {split!r}")
+    problems.check()
+    return rows, archive
+
+
+def _detect_labelled(recipe: Recipe) -> str:
+    if "root" in recipe.data:
+        return "stanford"
+    if "labels" in recipe.data:
+        return "table"
+    return "datumaro" if "train_labels" in recipe.data else "folders"
