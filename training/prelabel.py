@@ -15,12 +15,14 @@ from training.labelling import VALUE
 
 AnyPredictor = Predictor[Any, Any]
 Tags = list[tuple[int, dict[str, Any]]]
+_SEEN = {"detections", "instances"}
+"""What answers call their instances."""
 
 
 def kind_of(predictor: AnyPredictor) -> Literal["instances", "classifier", "heads"]:
     """What its answers can be written as. Raises `ValueError` where that is nothing."""
     fields, heads = predictor.specification.answer.model_fields, predictor.card.labels
-    if "detections" in fields:
+    if _SEEN & set(fields):
         return "instances"
     if "best" in fields:
         return "classifier"
@@ -52,7 +54,8 @@ def ask(predictor: AnyPredictor, data: bytes, options: Options) -> tuple[int, in
 def instances(answer: Any, labels: Sequence[str]) -> list[Instance]:
     """The detections with their score: outlines where there are some, else boxes."""
     found = []
-    for detection in answer.detections:
+    seen = next(getattr(answer, name) for name in _SEEN if hasattr(answer, name))
+    for detection in seen:
         box = detection.box
         rings = [annotated.polygon(polygon) for polygon in getattr(detection.mask, "polygons", None) or []]
         rings = [ring for ring in rings if ring is not None]

@@ -1,10 +1,10 @@
 """`damage`: where a car is damaged, how, and the outline of each damage."""
 
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Sequence
+
 from pydantic import BaseModel, Field
 
-from models.photo import Header, Photo, Region
+from models.photo import Header, Region
 from models.predictor import Arrays, Specification, Tensor
 from models.predictors.instances import EXAMPLE_INSTANCE, Instance, InstancesOptions, InstancesPredictor
 
@@ -51,8 +51,8 @@ class Damage(InstancesPredictor[DamageOptions, DamageAnswer]):
         detections = self.found(output, header, options, Detection)
         return DamageAnswer(damaged=self.sure(output), counts=self.counts(detections), detections=detections)
 
-    def draw(self, photo: Photo, answer: DamageAnswer) -> NDArray[np.uint8]:
-        return self.picture(photo, answer.detections)
+    def told(self, answer: DamageAnswer) -> Sequence[Detection]:
+        return answer.detections
 
 
 EXAMPLE = {

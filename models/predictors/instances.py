@@ -1,5 +1,6 @@
 """The kind `instances`: an R-CNN's objects with label, score, box and outline, over the labels of any manifest."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, Literal, TypeVar
 
@@ -54,7 +55,8 @@ Found = TypeVar("Found", bound=Instance)
 
 
 class InstancesPredictor(WeightedPredictor[O, A]):
-    """What predictors of instances share: detections of one photo, in its own pixels, and their picture."""
+    """What predictors of instances share: detections of one photo, in its own pixels, and their picture, one steady
+    colour per label."""
 
     kind = "instances"
 
@@ -90,10 +92,13 @@ class InstancesPredictor(WeightedPredictor[O, A]):
         labels = self.manifest.labels["label"]
         return [labels[int(n)] for n in output["labels"]]
 
-    def picture(self, photo: Photo, instances: Sequence[Instance]) -> NDArray[np.uint8]:
-        """The photo with the instances drawn on it, one steady colour per label."""
+    @abstractmethod
+    def told(self, answer: A) -> Sequence[Instance]:
+        """The instances in an answer, whatever it calls them."""
+
+    def draw(self, photo: Photo, answer: A) -> NDArray[np.uint8]:
         labels = self.manifest.labels["label"]
-        return draw_instances(photo.pixels, [_drawn(i, labels.index(i.label)) for i in instances])
+        return draw_instances(photo.pixels, [_drawn(i, labels.index(i.label)) for i in self.told(answer)])
 
 
 class Instances(InstancesPredictor[InstancesOptions, InstancesAnswer]):
@@ -118,8 +123,8 @@ class Instances(InstancesPredictor[InstancesOptions, InstancesAnswer]):
         instances = self.found(output, header, options, Instance)
         return InstancesAnswer(counts=self.counts(instances), instances=instances)
 
-    def draw(self, photo: Photo, answer: InstancesAnswer) -> NDArray[np.uint8]:
-        return self.picture(photo, answer.instances)
+    def told(self, answer: InstancesAnswer) -> Sequence[Instance]:
+        return answer.instances
 
 
 def _instance(
