@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from models.networks import build
 from models.networks.detector import Detector
 from models.photo import Header, Photo, whole
-from training import augment, starts
+from training import augment, devices, starts
 from training.data import coco
 from training.data.archive import Archive
 from training.data.coco import Annotated, Instance
@@ -152,6 +152,7 @@ class InstancesTask(Task):
     ) -> list[dict[str, Any]]:
         """COCO results, boxes only, in the photos' own pixels."""
         network.eval()
+        device = devices.of(network)
         side, results = self.recipe.side(1.0), []
         for start in range(0, len(photos), batch):
             chosen = photos[start : start + batch]
@@ -159,7 +160,8 @@ class InstancesTask(Task):
             fitted = [
                 Photo(h, p).resized(whole(h), side, side) for p in pixels for h in [Header(p.shape[1], p.shape[0], "")]
             ]
-            output = {name: value.numpy() for name, value in network(torch.from_numpy(np.stack(fitted))).items()}
+            images = torch.from_numpy(np.stack(fitted)).to(device)
+            output = {name: value.cpu().numpy() for name, value in network(images).items()}
             for n, photo in enumerate(chosen):
                 scale = np.array([photo.width, photo.height] * 2) / side
                 for box, score, label in zip(
