@@ -33,7 +33,7 @@ class RangeTest:
 
     def suggested(self) -> tuple[float, float]:
         """(base, largest), by `RULE`. Raises `ValueError` where the loss never fell by 2 % and by
-        twice what it varies from batch to batch.
+        what it varies from batch to batch.
 
         Smith 2015, arXiv:1506.01186, section 3.3: bounds from where the loss begins to fall and where it no longer
         does, the lower one a third or a quarter of the upper one as a rule of thumb.
@@ -41,9 +41,12 @@ class RangeTest:
         if not self.rates:
             raise ValueError("the loss is not finite at the first rate: begin with a lower one, or look at the data")
         lowest = int(np.argmin(self.smoothed))
+        if lowest < 2:
+            raise ValueError("the loss did not fall at any rate: begin with a lower one, or take more steps")
         begin = float(np.median(self.smoothed[: max(3, len(self.smoothed) // 10)]))
-        noise = float(np.std(np.diff(self.losses[: lowest + 1]))) / math.sqrt(2) if lowest else 0.0
-        if lowest < 2 or begin - self.smoothed[lowest] < max(0.02 * begin, 2 * noise):
+        early = self.losses[: max(3, len(self.losses) // 2)]
+        noise = float(np.std(np.diff(early))) / math.sqrt(2)  # of differences, so that a slope counts for nothing
+        if begin - self.smoothed[lowest] < max(0.02 * begin, noise):
             raise ValueError(
                 "the loss did not fall at any rate: begin with a lower one, end higher, or take more steps"
             )

@@ -1,7 +1,7 @@
 """Learning-rate schedules as pure functions of progress, so that a resumed run needs no hidden state."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -140,7 +140,7 @@ class MultiStep(_Named):
     start: Share = 0.001
 
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[..., float]] = {
     function.__name__: function
     for function in (one_cycle, triangular, triangular2, exp_range, cosine, constant, multi_step)
 }

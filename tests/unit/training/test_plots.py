@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -31,14 +32,27 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     return figures
 
 
+def names(axes: Axes) -> list[str]:
+    """What the legend says."""
+    legend = axes.get_legend()
+    assert legend
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def heights(axes: Axes, line: int) -> list[float]:
+    """The values of one line."""
+    values: list[float] = np.asarray(axes.lines[line].get_ydata()).tolist()
+    return values
+
+
 def test_curves_are_losses_rate_and_figures(tmp_path: Path, drawn: list[Figure]) -> None:
     plots.curves([*ROWS, *VAL], tmp_path / "curves.png")
     losses, rate, val = drawn[0].axes
-    assert [text.get_text() for text in losses.get_legend().get_texts()] == ["box", "mask"]
+    assert names(losses) == ["box", "mask"]
     assert losses.get_yscale() == "log"
-    assert list(rate.lines[0].get_ydata()) == pytest.approx([row["lr"] for row in ROWS])
-    assert [text.get_text() for text in val.get_legend().get_texts()] == ["ap", "ap50"]
-    assert list(val.lines[1].get_ydata()) == pytest.approx([20 / 45, 40 / 45])
+    assert heights(rate, 0) == pytest.approx([row["lr"] for row in ROWS])
+    assert names(val) == ["ap", "ap50"]
+    assert heights(val, 1) == pytest.approx([20 / 45, 40 / 45])
     with Image.open(tmp_path / "curves.png") as picture:
         assert picture.width > 2 * picture.height > 600
 
@@ -68,8 +82,7 @@ def test_a_range_test_shows_what_it_suggests(tmp_path: Path, drawn: list[Figure]
     losses = list(np.linspace(2, 1, 20))
     plots.rates(tried, losses, losses, {"base": 0.01, "largest": 0.1}, tmp_path / "rates.png")
     axes = drawn[0].axes[0]
-    names = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert names == ["loss", "smoothed", "base 0.01", "largest 0.1"]
+    assert names(axes) == ["loss", "smoothed", "base 0.01", "largest 0.1"]
     assert axes.get_xscale() == "log"
     plots.rates(tried, losses, losses, {}, tmp_path / "none.png")
     assert len(drawn[1].axes[0].lines) == 2

@@ -1,16 +1,14 @@
 """The rate over a run: up, down, and nowhere a jump."""
 
 import itertools
-from typing import Any
 
 import numpy as np
 import pytest
-from pydantic import TypeAdapter
 
+from tests.unit.training.tiny import varied
 from training import recipe as recipes
 from training.schedules import (
     FUNCTIONS,
-    Schedule,
     at_progress,
     constant,
     cosine,
@@ -102,7 +100,7 @@ def test_multi_step_warms_up_and_falls_at_its_milestones() -> None:
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_schedule_is_chosen_by_its_name_and_stays_within_0_and_1(name: str) -> None:
-    schedule: Any = TypeAdapter(Schedule).validate_python({"name": name})
+    schedule = varied(schedule={"name": name}).schedule
     factors = [schedule.factor(p) for p in np.linspace(0, 1, 501)]
     assert factors == [FUNCTIONS[name](p) for p in np.linspace(0, 1, 501)]
     assert all(0 <= factor <= 1 for factor in factors)

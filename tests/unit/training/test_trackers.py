@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -129,9 +130,8 @@ def test_both_keep_their_ids_beside_each_other(tmp_path: Path, wandb: FakeWandb,
 
 
 def read_scalars(folder: Path) -> list[tuple[int, float]]:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    events = EventAccumulator(str(folder / "tensorboard"))
+    reader = import_module("tensorboard.backend.event_processing.event_accumulator")
+    events = reader.EventAccumulator(str(folder / "tensorboard"))
     events.Reload()
     return [(event.step, round(event.value, 3)) for event in events.Scalars("loss/label")]
 
