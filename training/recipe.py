@@ -4,9 +4,10 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from training.schedules import at_progress
+from training.schedules import OneCycle, Schedule, at_progress
+from training.stages import Stage
 
 FOLDER = Path(__file__).parent / "recipes"
 
@@ -31,10 +32,28 @@ class Recipe(BaseModel):
     smoothing: float = 0.0
     average: float = Field(default=0.0, description="Decay of the weights' moving average; 0 for none")
     seed: int = 0
+    accumulate: int = Field(default=1, ge=1, description="Parts of a batch computed one after the other")
+    evaluate_every: float = Field(default=0.0, ge=0, description="Epochs between figures on `val`; 0: at the end alone")
+    keep_best: str = Field(default="", description="Figure on `val` whose best weights are kept; else the last are")
+    schedule: Schedule = Field(default_factory=OneCycle)
+    stages: list[Stage] = Field(default_factory=list)
     network: dict[str, Any] = Field(default_factory=dict)
     task: dict[str, Any] = Field(default_factory=dict)
     data: dict[str, str] = Field(default_factory=dict, description="Files of the data folder, by role")
     terms: dict[str, str] = Field(default_factory=dict, description="licence of the weights, and why")
+
+    @field_validator("schedule", mode="before")
+    @classmethod
+    def _one_cycle_without_name(cls, value: Any) -> Any:
+        return {"name": "one_cycle", **value} if isinstance(value, dict) else value
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Recipe":
+        if self.batch % self.accumulate:
+            raise ValueError(f"accumulate: a batch of {self.batch} has no {self.accumulate} equal parts")
+        if self.keep_best and not self.evaluate_every:
+            raise ValueError("keep_best: set evaluate_every, the epochs between measurements, too")
+        return self
 
     def side(self, progress: float) -> int:
         """Input pixels a side at `progress` in [0, 1]."""

@@ -1,8 +1,6 @@
 """From a finished run to two files that can be served: int8 weights, and a manifest with figures measured on them."""
 
 import hashlib
-import os
-import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +13,7 @@ from safetensors.numpy import save
 from models.manifest import LabelRow, Manifest, Training, find, shrink
 from models.predictor import Input, Licence
 from training import calibrate, evaluate, growth, starts
+from training.devices import CPU
 from training.loop import Task
 from training.tasks.classifier import ClassifierTask
 from training.tasks.heads import HeadsTask
@@ -31,8 +30,8 @@ def stored_state(task: Task, state: dict[str, torch.Tensor]) -> dict[str, np.nda
 
 
 def machine() -> str:
-    """What the run was made on, without names."""
-    return f"{os.cpu_count()} {platform.machine()} cores, no GPU used"
+    """What a run was made on that does not say so itself: this machine's processor."""
+    return CPU.describe()
 
 
 def write(folder: Path, manifest: Manifest, tensors: bytes | None = None) -> None:
@@ -67,7 +66,7 @@ def export(task: Task, state: dict[str, Any], folder: Path) -> Manifest:
             epochs=recipe.epochs,
             steps=state["steps"],
             hours=round(state["seconds"] / 3600, 2),
-            machine=machine(),
+            machine=state.get("machine") or machine(),
             notes=_notes(task, state["network"]),
         ),
         figures={},

@@ -17,7 +17,7 @@ from torch.nn import functional
 from models.networks import build
 from models.networks.classifier import STAGES, Classifier
 from models.photo import Header, Photo, whole
-from training import augment, growth, losses, starts
+from training import augment, devices, growth, losses, starts
 from training.data import formats, label_table
 from training.features import FeatureCache
 from training.loop import Batch, Task
@@ -128,6 +128,11 @@ class ClassifierTask(Task):
         with self._lock:
             return self._features
 
+    def prepare(self) -> None:
+        """The features, before several processes ask for them at once."""
+        if self.frozen:
+            _ = self.features
+
     @cached_property
     def _features(self) -> np.ndarray:
         """Frozen activations: val as it is, then train as it is, then `variants - 1` varied copies of train."""
@@ -189,6 +194,7 @@ class ClassifierTask(Task):
     @torch.inference_mode()
     def figures(self, network: nn.Module) -> dict[str, float]:
         network.eval()
+        device = devices.of(network)
         right = 0
         for start in range(0, len(self.val_rows), 32):
             rows = range(start, min(start + 32, len(self.val_rows)))
@@ -196,6 +202,6 @@ class ClassifierTask(Task):
                 arrays = np.array(self.features[start : rows.stop])
             else:
                 arrays = np.stack([self.pixels("val", row, self.recipe.side(1.0), None) for row in rows])
-            found = self._logits(network, torch.from_numpy(arrays)).argmax(1)
+            found = self._logits(network, torch.from_numpy(arrays).to(device)).argmax(1).cpu()
             right += int((found == torch.tensor([self.val_rows[row].label for row in rows])).sum())
         return {"top1": right / len(self.val_rows)}

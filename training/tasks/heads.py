@@ -13,7 +13,7 @@ from torch.nn import functional
 from models.networks import build
 from models.networks.heads import MultiHead
 from models.photo import Header, Photo, whole
-from training import augment, starts
+from training import augment, devices, starts
 from training.data import heads
 from training.data.heads import Sample
 from training.loop import Batch, Task
@@ -150,6 +150,7 @@ class HeadsTask(Task):
     @torch.inference_mode()
     def figures(self, network: nn.Module) -> dict[str, float]:
         network.eval()
+        device = devices.of(network)
         side, rows = self.recipe.side(1.0), self.samples["val"]
         right: dict[str, list[bool]] = {name: [] for name in self.heads}
         for start in range(0, len(rows), 64):
@@ -160,7 +161,7 @@ class HeadsTask(Task):
                 for p in photos
                 for header in [Header(p.shape[1], p.shape[0], "")]
             ]
-            logits = network(torch.from_numpy(np.stack(fitted)))
+            logits = network(torch.from_numpy(np.stack(fitted)).to(device))
             for n, s in enumerate(chosen):
                 right[s.head].append(int(logits[s.head][n].argmax()) == s.label)
         return {name: float(np.mean(values)) for name, values in right.items()}

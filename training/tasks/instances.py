@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from models.networks import build
 from models.networks.detector import Detector
 from models.photo import Header, Photo, whole
-from training import augment, growth, starts
+from training import augment, devices, growth, starts
 from training.data import formats
 from training.data.annotated import Annotated, Instance
 from training.data.archive import Archive
@@ -161,6 +161,7 @@ class InstancesTask(Task):
     ) -> list[dict[str, Any]]:
         """COCO results, boxes only, in the photos' own pixels."""
         network.eval()
+        device = devices.of(network)
         side, results = self.recipe.side(1.0), []
         for start in range(0, len(photos), batch):
             chosen = photos[start : start + batch]
@@ -168,7 +169,8 @@ class InstancesTask(Task):
             fitted = [
                 Photo(h, p).resized(whole(h), side, side) for p in pixels for h in [Header(p.shape[1], p.shape[0], "")]
             ]
-            output = {name: value.numpy() for name, value in network(torch.from_numpy(np.stack(fitted))).items()}
+            images = torch.from_numpy(np.stack(fitted)).to(device)
+            output = {name: value.cpu().numpy() for name, value in network(images).items()}
             for n, photo in enumerate(chosen):
                 scale = np.array([photo.width, photo.height] * 2) / side
                 for box, score, label in zip(

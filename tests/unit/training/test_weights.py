@@ -44,8 +44,11 @@ def served(name: str, out: Path) -> Any:
 def test_a_run_leaves_what_the_guide_says(trained: tuple[str, Path]) -> None:
     name, out = trained
     files = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+    events = {file for file in files if file.startswith("tensorboard/events.")}
+    assert events
     expected = {"state.pt", "metrics.jsonl", "final.pt", f"weights/{name}.json", f"weights/{name}.safetensors"}
-    assert files - {"features.f16", "features.json"} == expected
+    expected |= {"config.json", "curves.png"}
+    assert files - events - {"features.f16", "features.json"} == expected
     assert ("features.f16" in files) == (name == "car_details")
     last = json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])
     assert last["step"] == last["of"] == checkpoints.require(out / "final.pt")["steps"]
