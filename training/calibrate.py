@@ -124,9 +124,9 @@ def _monotone(x: NDArray[np.float64], y: NDArray[np.int64]) -> list[tuple[float,
     sound, damaged = np.bincount(y, minlength=2)
     weight = _balanced(y)
     fit = IsotonicRegression(y_min=1 / (sound + 2), y_max=(damaged + 1) / (damaged + 2)).fit(x, y, weight)
-    steps = fit.predict(x)
+    steps = np.round(fit.predict(x), 4)
     knots = {}
     for level in np.unique(steps):
         on = steps == level
-        knots[round(float(np.average(x[on], weights=weight[on])), 4)] = round(float(level), 4)
+        knots[round(float(np.average(x[on], weights=weight[on])), 4)] = float(level)
     return list(knots.items())

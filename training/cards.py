@@ -1,9 +1,14 @@
 """Model cards: Markdown made from a manifest, and from the figures of a report where there is one."""
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from models.manifest import Manifest
+
+FIGURES = "figures.json"
+"""The file of a report's folder with all that was measured."""
 
 KINDS = {
     "instances": "finds things in a photo: a box, an outline, a label and a score for each",
@@ -13,6 +18,16 @@ KINDS = {
 RARE = 50
 """A label with fewer validation photos (or objects) has figures that say little."""
 WEAK, MISCALIBRATED, CONFUSED = 0.5, 0.05, 0.15
+ELSEWHERE = (
+    "The validation photos are of the same making as the training photos. On photos from elsewhere (other cameras, "
+    "countries, weather, light, dirt) expect less."
+)
+READING = "This is a plain reading of the terms; where it differs from them, they hold."
+RESEARCH = (
+    "Allowed: research, teaching, trying it out and comparing, where nothing is earned by it.",
+    "Not allowed: running it in a product, a service or a business, selling it, or going on from it for any of these.",
+    "For other uses: train on photos you have the rights to, from a start that allows it (below).",
+)
 NAMES = {
     "top1": "right label first (top-1)",
     "top5": "right label among five (top-5)",
@@ -27,6 +42,22 @@ NAMES = {
     "mask_ap75": "mask AP75",
     "sound_called_damaged": "undamaged photos called damaged",
 }
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The figures of a report's folder. Raises `FileNotFoundError` or `ValueError` with the file."""
+    path = folder / FIGURES
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file; `carlens evaluate NAME --data DATA --report {folder}` makes it")
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not JSON ({error})") from None
+    kind = "instances" if isinstance(told, dict) and told.get("kind") == "instances" else "heads"
+    wanted = {"name", "sha256", "command", "figures", kind}
+    if not isinstance(told, dict) or told.get("format") != 1 or not wanted <= set(told):
+        raise ValueError(f"{path}: not the figures of a report, format 1")
+    return told
 
 
 def card(manifest: Manifest, report: dict[str, Any] | None = None) -> str:
@@ -110,15 +141,10 @@ def _terms(manifest: Manifest) -> str:
     )
     lines = []
     if "research" in weights.lower() or "non-commercial" in weights.lower():
-        lines = [
-            "Allowed: research, teaching, trying it out and comparing, where nothing is earned by it.",
-            "Not allowed: running it in a product, a service or a business, for pay or not; selling it; training "
-            "weights from it for any of these.",
-            "For other uses: train on photos you have the rights to, from a start that allows it (below).",
-        ]
+        lines = [*RESEARCH]
     else:
         lines = ["What is allowed is what that licence says; the code's licence does not widen it."]
-    return _section("Data and terms", f"{text}\n\n{_bullets(lines)}")
+    return _section("Data and terms", f"{text}\n\n{_bullets(lines)}\n\n{READING}")
 
 
 def _training(manifest: Manifest) -> str:
@@ -171,10 +197,7 @@ def _classes(report: dict[str, Any] | None) -> list[tuple[str, list[dict[str, An
 
 def weaknesses(manifest: Manifest, report: dict[str, Any] | None = None) -> list[str]:
     """What the figures say against the weights, one sentence each; the manifest's own notes last."""
-    found = [
-        "The validation photos are of the same making as the training photos. On photos from elsewhere (other cameras, "
-        "countries, weather, light, dirt) expect less."
-    ]
+    found = [ELSEWHERE]
     found += _of_figures(manifest.figures if report is None else report["figures"])
     for head, classes in _classes(report):
         found += _of_classes(head, classes)
@@ -216,7 +239,7 @@ def _of_classes(head: str, classes: list[dict[str, Any]]) -> list[str]:
     of, found = "" if head == "label" else f" ({_plain(head)})", []
     rare = [one["label"] for one in classes if one["support"] < RARE]
     if rare:
-        which = f"All {len(rare)} labels" if len(rare) == len(classes) else _listed(rare, 12)
+        which = f"all {len(rare)} labels" if len(rare) == len(classes) else _listed(rare, 12)
         found.append(f"Measured on fewer than {RARE} each, so figures that say little{of}: {which}.")
     for key, text in (("recall", "Misses more than half of"), ("precision", "Wrong more than half of the time on")):
         weak = [one for one in sorted(classes, key=lambda one: one[key]) if one[key] < WEAK and one["support"]]

@@ -42,7 +42,6 @@ class Theme:
             "axes.edgecolor": self.grid,
             "axes.facecolor": "none",
             "axes.titlesize": 9.5,
-            "axes.titlelocation": "left",
             "axes.spines.top": False,
             "axes.spines.right": False,
             "figure.facecolor": "none",
@@ -146,7 +145,7 @@ def precision_recall(
     for axes, of, label, threshold in zip(grid.flat, matched, labels, thresholds, strict=False):
         _curve(axes, of, theme)
         at = of.at(threshold)
-        axes.set_title(label.replace("_", " "), color=theme.ink)
+        axes.set_title(label.replace("_", " "), loc="left", color=theme.ink)
         if of.objects:
             axes.scatter([at["recall"]], [at["precision"]], 34, color=theme.mark, zorder=3, linewidths=0)
             below = at["precision"] > 0.25

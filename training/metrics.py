@@ -201,7 +201,8 @@ def _precision(
         truth.createIndex()
         if not results:
             return _nothing_found(annotations, len(labels))
-        run = COCOeval_faster(truth, truth.loadRes(results), kind)
+        # The library writes into the results that it is given.
+        run = COCOeval_faster(truth, truth.loadRes([dict(one) for one in results]), kind)
         run.run()
     # The last axis is how many detections a photo may have: 1, 10 or 100.
     precision = np.asarray(run.eval["precision"], np.float64)[..., -1]

@@ -12,10 +12,10 @@ from PIL import Image
 
 from models.manifest import Manifest
 from training import charts, sheets
+from training.cards import FIGURES
 from training.charts import Picture
 from training.findings import Head, Instances
 
-FIGURES = "figures.json"
 SHOWN = 40
 """A table shows so many labels, those with the lowest F1 first where there are more; `figures.json` has all."""
 
@@ -103,20 +103,6 @@ def write(folder: Path, told: dict[str, Any], found: list[Head] | Instances) -> 
     path = folder / "report.html"
     path.write_text(page, encoding="utf-8")
     return path
-
-
-def read(folder: Path) -> dict[str, Any]:
-    """The figures of a report's folder. Raises `FileNotFoundError` or `ValueError` with the file."""
-    path = folder / FIGURES
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; `carlens evaluate NAME --data DATA --report {folder}` makes it")
-    try:
-        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not JSON ({error})") from None
-    if not isinstance(told, dict) or told.get("format") != 1:
-        raise ValueError(f"{path}: not the figures of a report, format 1")
-    return told
 
 
 def number(value: Any) -> str:

@@ -7,7 +7,6 @@ import typer
 
 from models.manifest import WeightsError, find
 from training import cards
-from training import report as reports
 
 
 def card(
@@ -23,7 +22,7 @@ def card(
     """Write the model card of weights: what they do, from which data, how well, under which terms."""
     try:
         manifest = find(name, weights).manifest
-        text = cards.card(manifest, reports.read(report) if report else None)
+        text = cards.card(manifest, cards.read(report) if report else None)
         if output is not None:
             output.write_text(text, encoding="utf-8")
     except (ValueError, OSError, WeightsError) as error:

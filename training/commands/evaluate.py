@@ -52,18 +52,19 @@ def evaluate(
         if report is not None:
             report.mkdir(parents=True, exist_ok=True)
         found = findings(predictor, task)
-        figures = summary(predictor.manifest, found)
         left_out = _left_out(predictor.manifest, found, doubted, source)
     except (ValueError, OSError, WeightsError) as error:
         typer.echo(f"carlens evaluate: {error}", err=True)
         raise typer.Exit(2) from None
+    figures = summary(predictor.manifest, found)
     show(name, figures)
     command = f"carlens evaluate {name} --data DATA" + (f" --recipe {Path(recipe).name}" if recipe else "")
     told = reports.document(predictor.manifest, found, figures, command, left_out)
     for title, classes in _by_label(told):
         _show_classes(title, classes)
     if left_out:
-        show(f"{name}, without {left_out.photos} photos of {source}", left_out.figures)
+        typer.echo(f"without {left_out.photos} photos whose label is doubted in {source}:")
+        show(name, left_out.figures)
     if report is not None:
         typer.echo(f"written: {reports.write(report, told, found)}")
 

@@ -1,21 +1,22 @@
 """Data folders that several tests read: drawn once, and torch on one thread."""
 
+import sys
 from pathlib import Path
 
 import pytest
-import torch
-
-from tests.unit.training import drawn
 
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
-    torch.set_num_threads(1)
+    if "torch" in sys.modules:  # tests of figures and reports do without, and are quick for it
+        sys.modules["torch"].set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Photos and starts for all three kinds of task."""
+    from tests.unit.training import drawn
+
     path = tmp_path_factory.mktemp("data")
     drawn.heads(path)
     drawn.instances(path)
