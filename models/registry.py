@@ -60,16 +60,26 @@ def _stems(folder: Path | None) -> list[str]:
 def _of_kind(name: str, weights_dir: Path | None) -> AnyPredictor:
     """The predictor that serves the folder's weights of that name."""
     _check(name, f"{weights_dir}/{name}.json")
-    weights = find(name, weights_dir)
-    kinds = {point.name: point for point in entry_points(group=KINDS)}
-    if weights.manifest.kind not in kinds:
-        raise RegistryError(
-            f"{weights_dir}/{name}.json: kind {weights.manifest.kind!r} is served by none of {', '.join(kinds)}"
-        )
-    predictor = kinds[weights.manifest.kind].load()(weights_dir=weights_dir, name=name)
+    kind = find(name, weights_dir).manifest.kind
+    predictor = server(name, kind)(weights_dir=weights_dir, name=name)
     if not isinstance(predictor, Predictor):
-        raise RegistryError(f"entry point {KINDS}: {weights.manifest.kind} gave {type(predictor).__name__}")
+        raise RegistryError(f"entry point {KINDS}: {kind} gave {type(predictor).__name__}")
     return predictor
+
+
+def server(name: str, kind: str) -> Any:
+    """What serves weights of that name and kind: the predictor of that name where one is installed, else the kind's.
+
+    Raises `RegistryError` where the name makes no route, or nothing serves the kind.
+    """
+    named = {point.name: point for point in entry_points(group=GROUP)}
+    if name in named:
+        return named[name].load()
+    _check(name, f"weights {name!r}")
+    kinds = {point.name: point for point in entry_points(group=KINDS)}
+    if kind not in kinds:
+        raise RegistryError(f"weights {name!r}: kind {kind!r} is served by none of {', '.join(kinds)}")
+    return kinds[kind].load()
 
 
 def _check(name: str, where: str) -> None:

@@ -36,7 +36,7 @@ class Batches:
         """This process's parts of the batch of `step`."""
         epoch, place = divmod(step, self.per_epoch)
         size = self.recipe.batch
-        side = self.recipe.side(min(1.0, step / self.steps))
+        side = self.recipe.drawn_side(step, self.steps)
         chosen = [int(index) for index in self.task.order(epoch)[place * size : (place + 1) * size]]
         samples = {
             n: self.task.sample(chosen[n], side, np.random.default_rng((self.recipe.seed, epoch, chosen[n], n)))

@@ -1,13 +1,18 @@
-"""Temperatures and thresholds, fitted on validation photos and kept in the manifest."""
+"""Temperatures, thresholds and the map to a probability of damage: fitted on `val`, kept in the manifest."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.isotonic import IsotonicRegression
+from sklearn.metrics import brier_score_loss, roc_auc_score
+from sklearn.model_selection import StratifiedKFold
 
 from models.answers import softmax
 from training.data.annotated import Annotated
+from training.metrics import matched
 
 
 def fit_temperature(logits: NDArray[np.floating], truth: NDArray[np.int64]) -> float:
@@ -28,39 +33,6 @@ def sure_threshold(confidence: NDArray[np.float64], right: NDArray[np.bool_], pr
     return round(float(ranked[enough[-1]]), 4) if len(enough) else 1.0
 
 
-def _iou(box: Sequence[float], others: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Overlap of one x, y, width, height with many."""
-    x1, y1 = np.maximum(box[0], others[:, 0]), np.maximum(box[1], others[:, 1])
-    x2 = np.minimum(box[0] + box[2], others[:, 0] + others[:, 2])
-    y2 = np.minimum(box[1] + box[3], others[:, 1] + others[:, 3])
-    shared = np.clip(x2 - x1, 0, None) * np.clip(y2 - y1, 0, None)
-    result: NDArray[np.float64] = shared / (box[2] * box[3] + others[:, 2] * others[:, 3] - shared)
-    return result
-
-
-def _matched(
-    photos: Sequence[Annotated], results: list[dict[str, Any]], label: int
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], int]:
-    """Scores of a class, best first; which of them meet a yet unmet object at IoU 0.5; how many objects there are."""
-    boxes = {
-        p.id: np.array([i.box() for i in p.instances if i.label == label and not i.crowd], np.float64).reshape(-1, 4)
-        for p in photos
-    }
-    for found in boxes.values():
-        found[:, 2:] -= found[:, :2]
-    free = {photo: np.ones(len(found), bool) for photo, found in boxes.items()}
-    chosen = sorted((r for r in results if r["category_id"] == label), key=lambda r: -r["score"])
-    hits = np.zeros(len(chosen), bool)
-    for n, result in enumerate(chosen):
-        others, open_ = boxes[result["image_id"]], free[result["image_id"]]
-        if len(others):
-            overlap = _iou(result["bbox"], others) * open_
-            best = int(overlap.argmax())
-            if overlap[best] >= 0.5:
-                hits[n], open_[best] = True, False
-    return np.array([r["score"] for r in chosen]), hits, sum(len(found) for found in boxes.values())
-
-
 def detection_thresholds(
     photos: Sequence[Annotated],
     results: list[dict[str, Any]],
@@ -72,16 +44,89 @@ def detection_thresholds(
     `false_alarms` of the undamaged photos have a detection above it. `quiet`: (label, score) pairs of each of those."""
     base = []
     for label in range(len(labels)):
-        scores, hits, objects = _matched(photos, results, label)
-        if not len(scores):
+        of = matched(photos, results, label)
+        if not of.results:
             base.append(0.5)
             continue
-        found = np.cumsum(hits)
-        f1 = 2 * found / (np.arange(1, len(hits) + 1) + objects)
-        base.append(float(scores[int(f1.argmax())]))
+        found = np.cumsum(of.hits)
+        f1 = 2 * found / (np.arange(1, len(found) + 1) + len(of.objects))
+        base.append(float(of.scores[int(f1.argmax())]))
     for lift in np.arange(0, 1.001, 0.01):
         raised = [threshold + (1 - threshold) * lift for threshold in base]
         loud = sum(any(score >= raised[label] for label, score in one) for one in quiet)
         if loud <= false_alarms * len(quiet):
             break
     return {name: round(min(0.99, value), 4) for name, value in zip(labels, raised, strict=True)}
+
+
+Scored = Sequence[tuple[int, float]]
+"""The detections of one photo: number of the label, score."""
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedScore:
+    """A map from `strength` to the probability that a photo shows damage: `numpy.interp(strength, x, y)` over `knots`.
+
+    `auc` is of the strength, whose order the map keeps; `brier` of photos that the map had not seen; `brier_before` of
+    the strength itself taken for a probability. Damaged and sound photos count alike, however many there are of each.
+    """
+
+    knots: list[tuple[float, float]]
+    damaged: int
+    sound: int
+    auc: float
+    brier: float
+    brier_before: float
+
+
+def strength(found: Scored, thresholds: Sequence[float]) -> float:
+    """How near a photo's surest detection comes to its class's threshold: 0 no detection, 0.5 at it, 1 a score of 1.
+
+    `numpy.interp(score, [0, threshold, 1], [0, 0.5, 1])`, the highest of all detections."""
+    return max((float(np.interp(score, [0, thresholds[n], 1], [0, 0.5, 1])) for n, score in found), default=0.0)
+
+
+def damaged_score(damaged: Sequence[Scored], sound: Sequence[Scored], thresholds: Sequence[float]) -> DamagedScore:
+    """Fits the map on photos that show damage and photos that do not; `thresholds` are those of the labels, in order.
+
+    The probability is that of a photo which is as likely damaged as not. Raises `ValueError` where there are fewer than
+    two photos of a kind: nothing could be held back to judge the map."""
+    x = np.array([strength(found, thresholds) for found in (*damaged, *sound)])
+    y = np.array([1] * len(damaged) + [0] * len(sound))
+    folds = min(5, len(damaged), len(sound))
+    if folds < 2:
+        raise ValueError(
+            f"{len(damaged)} photos with damage and {len(sound)} without: two of each are needed for a damaged score"
+        )
+    unseen = np.empty(len(x))
+    for known, held in StratifiedKFold(folds, shuffle=True, random_state=0).split(x, y):
+        unseen[held] = np.interp(x[held], *np.array(_monotone(x[known], y[known])).T)
+    weight = _balanced(y)
+    return DamagedScore(
+        knots=_monotone(x, y),
+        damaged=len(damaged),
+        sound=len(sound),
+        auc=round(float(roc_auc_score(y, x)), 4),
+        brier=round(float(brier_score_loss(y, unseen, sample_weight=weight)), 4),
+        brier_before=round(float(brier_score_loss(y, x, sample_weight=weight)), 4),
+    )
+
+
+def _balanced(y: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Weights with which both kinds count alike, 1 on average."""
+    weight: NDArray[np.float64] = len(y) / 2 / np.bincount(y, minlength=2)[y]
+    return weight
+
+
+def _monotone(x: NDArray[np.float64], y: NDArray[np.int64]) -> list[tuple[float, float]]:
+    """Isotonic regression with a knot in the middle of each step, so that it rises all the way (centred isotonic
+    regression, Oron & Flournoy 2017); kept off 0 and 1 as Platt (1999) keeps his targets."""
+    sound, damaged = np.bincount(y, minlength=2)
+    weight = _balanced(y)
+    fit = IsotonicRegression(y_min=1 / (sound + 2), y_max=(damaged + 1) / (damaged + 2)).fit(x, y, weight)
+    steps = np.round(fit.predict(x), 4)
+    knots = {}
+    for level in np.unique(steps):
+        on = steps == level
+        knots[round(float(np.average(x[on], weights=weight[on])), 4)] = float(level)
+    return list(knots.items())

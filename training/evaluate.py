@@ -1,29 +1,41 @@
 """Figures of served weights on `val`: photos go through the predictor's own prepare, run and finish."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.answers import RleMask, softmax
+from models.manifest import Manifest
 from models.photo import Header, Photo, whole
-from models.predictors.attributes import Attributes
-from models.predictors.car_details import CarDetails
-from models.predictors.damage import Damage, DamageOptions
+from models.predictors.instances import InstancesPredictor
 from models.predictors.weighted import WeightedPredictor
+from models.registry import RegistryError, discover
+from training.data.annotated import Annotated
 from training.data.archive import Archive
+from training.findings import Head, Instances
 from training.metrics import average_precision, expected_calibration_error
 from training.tasks.classifier import ClassifierTask
 from training.tasks.heads import HeadsTask
 from training.tasks.instances import InstancesTask
 
 Outputs = dict[str, NDArray[np.generic]]
-PREDICTORS: dict[str, type[WeightedPredictor[Any, Any]]] = {
-    "damage": Damage,
-    "car_details": CarDetails,
-    "attributes": Attributes,
-}
+Findings = list[Head] | Instances
+"""What was found on `val`: by head for the kinds `classifier` and `heads`, or instances."""
+
+
+def open_predictor(name: str, weights_dir: Path | None = None) -> WeightedPredictor[Any, Any]:
+    """The predictor that serves the weights of that name.
+
+    Raises `RegistryError` or `WeightsError` where there are no such weights, or where they are broken.
+    """
+    predictor = discover(weights_dir, [name])[name]
+    if not isinstance(predictor, WeightedPredictor):
+        raise RegistryError(f"{name}: a predictor without weights, so there is nothing to measure")
+    return predictor
 
 
 def outputs(
@@ -49,7 +61,9 @@ def outputs(
         yield from flush()
 
 
-def classifier_logits(predictor: CarDetails, task: ClassifierTask) -> tuple[NDArray[np.generic], NDArray[np.int64]]:
+def classifier_logits(
+    predictor: WeightedPredictor[Any, Any], task: ClassifierTask
+) -> tuple[NDArray[np.generic], NDArray[np.int64]]:
     """Logits (photos, classes) and the true classes on `val`."""
     photos = (task.archives["val"].photo(row.file) for row in task.val_rows)
     logits = np.stack([found["label"] for _, found in outputs(predictor, photos)])
@@ -75,7 +89,9 @@ def classifier_figures(
     )
 
 
-def heads_logits(predictor: Attributes, task: HeadsTask) -> dict[str, tuple[NDArray[np.generic], NDArray[np.int64]]]:
+def heads_logits(
+    predictor: WeightedPredictor[Any, Any], task: HeadsTask
+) -> dict[str, tuple[NDArray[np.generic], NDArray[np.int64]]]:
     """Logits and truth per head on `val`; cut-outs are pasted on the same backgrounds every time."""
     rows = task.samples["val"]
     photos = (task.val_pixels(index) for index in range(len(rows)))
@@ -100,14 +116,16 @@ def heads_figures(
     return _rounded(figures)
 
 
-def detections(predictor: Damage, task: InstancesTask) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def detections(
+    predictor: InstancesPredictor[Any, Any], task: InstancesTask
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """COCO results on `val`: boxes, and the same with masks."""
     rows, archive = task.photos["val"], task.archives["val"]
-    options = DamageOptions(min_score=0, max_detections=100, masks="rle")
+    options = predictor.specification.options(min_score=0, max_detections=100, masks="rle")
     boxes, masks = [], []
     found = outputs(predictor, (archive.photo(row.file) for row in rows))
     for row, (header, output) in zip(rows, found, strict=True):
-        for d in predictor.finish(output, header, whole(header), options).detections:
+        for d in predictor.told(predictor.finish(output, header, whole(header), options)):
             common = {"image_id": row.id, "category_id": task.labels.index(d.label), "score": d.score}
             boxes.append({**common, "bbox": [d.box.x1, d.box.y1, d.box.x2 - d.box.x1, d.box.y2 - d.box.y1]})
             if isinstance(d.mask, RleMask):
@@ -115,28 +133,26 @@ def detections(predictor: Damage, task: InstancesTask) -> tuple[list[dict[str, A
     return boxes, masks
 
 
-def alarms(predictor: Damage, archive: Archive) -> list[list[tuple[int, float]]]:
+def alarms(predictor: WeightedPredictor[Any, Any], archive: Archive) -> list[list[tuple[int, float]]]:
     """(label, score) pairs of every detection, photo by photo, on photos that show no damage."""
     found = outputs(predictor, (archive.photo(name) for name in archive.names()))
     return [[(int(n), float(s)) for n, s in zip(o["labels"], o["scores"], strict=True) if s > 0] for _, o in found]
 
 
 def instances_figures(
-    task: InstancesTask,
+    photos: Sequence[Annotated],
+    labels: Sequence[str],
     boxes: list[dict[str, Any]],
     masks: list[dict[str, Any]],
     quiet: list[list[tuple[int, float]]],
     thresholds: dict[str, float],
 ) -> dict[str, float]:
     """COCO's AP for boxes and masks, AP50 per class, and the share of undamaged photos called damaged."""
-    figures = {
-        f"box_{name}": value
-        for name, value in average_precision(task.photos["val"], boxes, task.labels, "bbox").items()
-    }
-    found = average_precision(task.photos["val"], masks, task.labels, "segm")
+    figures = {f"box_{name}": value for name, value in average_precision(photos, boxes, labels, "bbox").items()}
+    found = average_precision(photos, masks, labels, "segm")
     figures |= {f"mask_{name}": found[name] for name in ("ap", "ap50", "ap75")}
     if quiet:
-        loud = sum(any(score >= thresholds[task.labels[label]] for label, score in one) for one in quiet)
+        loud = sum(any(score >= thresholds.get(labels[label], 0.5) for label, score in one) for one in quiet)
         figures["sound_called_damaged"] = loud / len(quiet)
     return _rounded(figures)
 
@@ -145,15 +161,73 @@ def _rounded(figures: dict[str, Any]) -> dict[str, float]:
     return {name: round(float(value), 4) for name, value in figures.items()}
 
 
+def findings(predictor: WeightedPredictor[Any, Any], task: Any) -> Findings:
+    """What loaded weights say of each photo of `val`. Raises `ValueError` where the task has other labels or is of
+    another kind."""
+    manifest = predictor.manifest
+    if isinstance(task, ClassifierTask) and manifest.kind == "classifier":
+        _same_labels(manifest, {"label": task.labels})
+        files = [row.file for row in task.val_rows]
+        pairs = {"label": (files, [partial(task.archives["val"].photo, file) for file in files])}
+        logits = {"label": classifier_logits(predictor, task)}
+    elif isinstance(task, HeadsTask) and manifest.kind == "heads":
+        _same_labels(manifest, task.labels)
+        rows = list(enumerate(task.samples["val"]))
+        pairs = {
+            head: (
+                [row.file for _, row in rows if row.head == head],
+                [partial(task.val_pixels, n) for n, row in rows if row.head == head],
+            )
+            for head in task.heads
+        }
+        logits = heads_logits(predictor, task)
+    elif isinstance(task, InstancesTask) and isinstance(predictor, InstancesPredictor):
+        return _instances(predictor, task)
+    else:
+        raise ValueError(f"the recipe is of kind {task.recipe.kind!r}, the weights are of kind {manifest.kind!r}")
+    return [
+        Head(name, manifest.labels[name], files, *logits[name], manifest.temperature.get(name, 1.0), _reader(photos))
+        for name, (files, photos) in pairs.items()
+    ]
+
+
+def _reader(photos: list[Any]) -> Any:
+    return lambda n: photos[n]()
+
+
+def _same_labels(manifest: Manifest, labels: dict[str, list[str]]) -> None:
+    for head, names in labels.items():
+        if manifest.labels.get(head) != names:
+            known = ", ".join(manifest.labels.get(head, [])[:12]) or "none"
+            raise ValueError(f"the recipe's labels of {head} are not those of the weights, which know {known}")
+
+
+def _instances(predictor: InstancesPredictor[Any, Any], task: InstancesTask) -> Instances:
+    _same_labels(predictor.manifest, {"label": task.labels})
+    boxes, masks = detections(predictor, task)
+    return Instances(
+        labels=task.labels,
+        thresholds=predictor.manifest.thresholds,
+        photos=task.photos["val"],
+        boxes=boxes,
+        masks=masks,
+        quiet_files=task.quiet.names() if task.quiet else [],
+        quiet=alarms(predictor, task.quiet) if task.quiet else [],
+        read=task.archives["val"].photo,
+        read_quiet=task.quiet.photo if task.quiet else task.archives["val"].photo,
+    )
+
+
+def summary(manifest: Manifest, found: Findings) -> dict[str, float]:
+    """The figures that a manifest holds, with its temperatures and thresholds."""
+    if isinstance(found, Instances):
+        return instances_figures(found.photos, found.labels, found.boxes, found.masks, found.quiet, manifest.thresholds)
+    if manifest.kind == "heads":
+        return heads_figures({head.name: (head.logits, head.truth) for head in found}, manifest.temperature)
+    threshold = manifest.thresholds.get("recognised", 0.5)
+    return classifier_figures(found[0].logits, found[0].truth, found[0].temperature, threshold)
+
+
 def figures(predictor: WeightedPredictor[Any, Any], task: Any) -> dict[str, float]:
     """All figures of loaded weights, with the temperatures and thresholds of their manifest."""
-    manifest = predictor.manifest
-    if isinstance(predictor, CarDetails):
-        logits, truth = classifier_logits(predictor, task)
-        return classifier_figures(logits, truth, manifest.temperature["label"], manifest.thresholds["recognised"])
-    if isinstance(predictor, Attributes):
-        return heads_figures(heads_logits(predictor, task), manifest.temperature)
-    assert isinstance(predictor, Damage)
-    boxes, masks = detections(predictor, task)
-    quiet = alarms(predictor, task.quiet) if task.quiet else []
-    return instances_figures(task, boxes, masks, quiet, manifest.thresholds)
+    return summary(predictor.manifest, findings(predictor, task))

@@ -2,8 +2,9 @@
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from training.schedules import OneCycle, Schedule, at_progress
@@ -23,6 +24,9 @@ class Recipe(BaseModel):
     architecture: str
     start: str = Field(description="File in the data folder with the starting weights, torchvision's key names")
     sizes: list[list[float]] = Field(description="[[progress, pixels a side], …]: the input size from that progress on")
+    scales: list[Annotated[float, Field(gt=0)]] = Field(
+        default_factory=list, description="Factors on that size, one drawn for each step: multi-scale training"
+    )
     epochs: float
     batch: int
     rate: float = Field(description="Peak learning rate of what is new")
@@ -59,17 +63,21 @@ class Recipe(BaseModel):
         """Input pixels a side at `progress` in [0, 1]."""
         return int(at_progress(self.sizes, progress))
 
+    def drawn_side(self, step: int, steps: int) -> int:
+        """Input pixels a side of one step: that of its progress, times one of `scales`, a multiple of 32."""
+        side = self.side(min(1.0, step / steps))
+        if not self.scales:
+            return side
+        factor = np.random.default_rng((self.seed, 1, step)).choice(self.scales)
+        return max(32, round(side * float(factor) / 32) * 32)
+
 
 def read(name: str, changes: list[str] | None = None) -> Recipe:
     """The recipe of that name (or path), with `key=value` or `key.key=value` changes; values are TOML.
 
     Raises `ValueError` with the known names, or with the key that is wrong.
     """
-    path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
-    if not path.exists():
-        known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.toml")))
-        raise ValueError(f"no recipe {name!r}: known are {known}, or give a path that ends in .toml")
-    table = tomllib.loads(path.read_text())
+    table = _table(name)
     for change in changes or []:
         key, found, text = change.partition("=")
         if not found:
@@ -86,3 +94,29 @@ def read(name: str, changes: list[str] | None = None) -> Recipe:
                 raise ValueError(f"--set {change!r}: {parent} is a value, it has no keys")
         place[last] = value
     return Recipe.model_validate(table)
+
+
+def _table(name: str) -> dict[str, Any]:
+    """What the file says; where it has a `base`, that recipe with its own keys put over it, table by table."""
+    path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
+    if not path.exists():
+        known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.toml")))
+        raise ValueError(f"no recipe {name!r}: known are {known}, or give a path that ends in .toml")
+    try:
+        table = tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path}: not TOML ({error})") from None
+    base = table.pop("base", None)
+    if base is None:
+        return table
+    if base == name:
+        raise ValueError(f"{path}: base is the recipe itself")
+    return _over(_table(base), table)
+
+
+def _over(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    found = dict(base)
+    for key, value in own.items():
+        both = isinstance(value, dict) and isinstance(found.get(key), dict)
+        found[key] = _over(found[key], value) if both else value
+    return found

@@ -113,7 +113,7 @@ def _notes(task: Task, state: Mapping[str, torch.Tensor]) -> str:
 
 def _fitted(task: Task, folder: Path) -> dict[str, Any]:
     """Temperatures, thresholds and figures of what was just written."""
-    predictor = evaluate.PREDICTORS[task.recipe.name](weights_dir=folder)
+    predictor = evaluate.open_predictor(task.recipe.name, folder)
     assert find(task.recipe.name, folder).path.parent == folder
     predictor.load("cpu")
     if isinstance(task, ClassifierTask):
@@ -130,5 +130,7 @@ def _fitted(task: Task, folder: Path) -> dict[str, Any]:
     assert isinstance(task, InstancesTask)
     boxes, masks = evaluate.detections(predictor, task)
     quiet = evaluate.alarms(predictor, task.quiet) if task.quiet else []
-    thresholds = calibrate.detection_thresholds(task.photos["val"], boxes, task.labels, quiet)
-    return {"thresholds": thresholds, "figures": evaluate.instances_figures(task, boxes, masks, quiet, thresholds)}
+    photos, labels = task.photos["val"], task.labels
+    thresholds = calibrate.detection_thresholds(photos, boxes, labels, quiet)
+    figures = evaluate.instances_figures(photos, labels, boxes, masks, quiet, thresholds)
+    return {"thresholds": thresholds, "figures": figures}

@@ -9,10 +9,10 @@ import torch
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from models.registry import RegistryError, server
 from training import checkpoints, devices, processes, record, tasks, trackers, weights
 from training import recipe as recipes
 from training.commands.figures import show
-from training.evaluate import PREDICTORS
 from training.interrupts import Interrupted
 from training.loop import Report, Run
 from training.recipe import Recipe
@@ -54,7 +54,7 @@ def train(
     except torch.OutOfMemoryError:
         typer.echo(f"carlens train: {place.device} is out of memory: lower `batch`, or raise `accumulate`", err=True)
         raise typer.Exit(2) from None
-    except (ValueError, FileNotFoundError, FloatingPointError) as error:
+    except (ValueError, FileNotFoundError, FloatingPointError, RegistryError) as error:
         typer.echo(f"carlens train: {error}", err=True)
         raise typer.Exit(2) from None
     if not among.first:
@@ -94,10 +94,9 @@ def _shown(run: Run, name: str) -> Iterator[Report | None]:
 
 def served(recipe: Recipe) -> Recipe:
     """The recipe, if there is a predictor to serve what it makes: better refused now than after the last epoch."""
-    predictor = PREDICTORS.get(recipe.name)
-    if predictor is None or predictor.kind != recipe.kind:
-        kinds = ", ".join(f"{name} ({known.kind})" for name, known in PREDICTORS.items())
-        raise ValueError(f"recipe {recipe.name!r} of kind {recipe.kind!r}: no predictor serves it; there are {kinds}")
+    predictor = server(recipe.name, recipe.kind)
+    if getattr(predictor, "kind", None) != recipe.kind:
+        raise ValueError(f"recipe {recipe.name!r} is of kind {recipe.kind!r}, the predictor of that name is not")
     missing = set(predictor.heads) - set(recipe.task.get("heads", {})) if recipe.kind == "heads" else set()
     if missing:
         raise ValueError(f"recipe {recipe.name!r}: the heads {', '.join(sorted(missing))} are missing")

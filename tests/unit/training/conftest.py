@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
-    """Torch is not imported for this: readers and commands are tested without it."""
+    """Torch is not imported for this: readers, figures and commands are tested without it."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from models.answers import softmax
-from training.calibrate import detection_thresholds, fit_temperature, sure_threshold
-from training.data.coco import Annotated, Instance
+from training.calibrate import damaged_score, detection_thresholds, fit_temperature, strength, sure_threshold
+from training.data.annotated import Annotated, Instance
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
@@ -110,3 +110,64 @@ def test_thresholds_rise_together_until_sound_cars_are_quiet() -> None:
 def test_a_threshold_stays_reachable() -> None:
     loud = [[(0, 1.0)]] * 10
     assert detection_thresholds(PHOTOS, RESULTS, ["dent"], loud, false_alarms=0.0) == {"dent": 0.99}
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ([], 0.0),
+        ([(0, 0.8)], 0.5),  # at its threshold
+        ([(0, 0.4)], 0.25),  # half of the way there
+        ([(0, 0.9)], 0.75),  # half of the way from there to 1
+        ([(0, 0.4), (1, 0.4)], pytest.approx(2 / 3)),  # the surest, each by its own threshold: 0.5 + 0.5 * 0.2 / 0.6
+    ],
+)
+def test_strength_is_the_surest_detection_by_its_own_threshold(found: list[tuple[int, float]], expected: float) -> None:
+    assert strength(found, [0.8, 0.2] if len(found) < 2 else [0.8, 0.1]) == expected
+
+
+def photos_of(strengths: list[float]) -> list[list[tuple[int, float]]]:
+    """One detection a photo; with a threshold of 0.5 its strength is its score."""
+    return [[(0, value)] if value else [] for value in strengths]
+
+
+def test_kinds_that_are_told_apart_have_two_knots() -> None:
+    fitted = damaged_score(photos_of([0.9] * 8), photos_of([0.0] * 3), [0.5])
+    # Platt's targets: 1 of 3 + 2 for the sound, 8 + 1 of 8 + 2 for the damaged.
+    assert fitted.knots == [(0.0, 0.2), (0.9, 0.9)]
+    assert (fitted.damaged, fitted.sound, fitted.auc) == (8, 3, 1.0)
+    assert fitted.brier_before == pytest.approx((0.1**2 + 0) / 2)
+
+
+def test_both_kinds_count_alike() -> None:
+    # Half of 100 damaged photos and half of 10 sound ones have a detection: it says nothing, so every answer is 1/2.
+    fitted = damaged_score(photos_of([0.0, 0.9] * 50), photos_of([0.0, 0.9] * 5), [0.5])
+    assert all(y == pytest.approx(0.5) for _, y in fitted.knots)
+    assert fitted.brier == pytest.approx(0.25, abs=0.01)
+    assert fitted.auc == 0.5
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_map_rises_and_is_right_on_photos_it_has_not_seen(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x = rng.random(4000)
+    damaged = rng.random(4000) < x**2
+    fitted = damaged_score(photos_of(x[damaged].tolist()), photos_of(x[~damaged].tolist()), [0.5])
+    knots = np.array(fitted.knots)
+    assert (np.diff(knots, axis=0) > 0).all()
+    at = np.linspace(0.1, 0.95, 9)
+    odds = at**2 / (1 - at**2) * (~damaged).sum() / damaged.sum()  # as if both were as frequent
+    assert np.interp(at, *knots.T) == pytest.approx(odds / (1 + odds), abs=0.12)
+    assert fitted.brier < fitted.brier_before < 0.25
+
+
+def test_the_score_does_not_flatter_itself() -> None:
+    # Noise: a map that is judged on the photos it was fitted on would seem better than a coin.
+    rng = np.random.default_rng(0)
+    fitted = damaged_score(photos_of(rng.random(40).tolist()), photos_of(rng.random(40).tolist()), [0.5])
+    assert fitted.brier >= 0.25
+
+
+def test_a_score_needs_photos_of_both_kinds() -> None:
+    with pytest.raises(ValueError, match="1 photos with damage and 9 without"):
+        damaged_score(photos_of([0.9]), photos_of([0.1] * 9), [0.5])

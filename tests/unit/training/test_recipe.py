@@ -12,11 +12,56 @@ SHIPPED = sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
 def test_there_is_one_for_each_predictor() -> None:
-    assert SHIPPED == ["attributes", "car_details", "damage"]
+    assert {"attributes", "car_details", "damage"} <= set(SHIPPED)
+
+
+def test_a_recipe_may_stand_on_another(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('base = "damage"\nepochs = 7\n[task]\nzoom = 0.1\n')
+    mine, damage = read(str(tmp_path / "mine.toml")), read("damage")
+    assert (mine.epochs, mine.task["zoom"]) == (7, 0.1)
+    assert mine.task["labels"] == damage.task["labels"]
+    assert mine.data == damage.data
+    assert damage.task["zoom"] != 0.1
+
+
+def test_bases_stand_on_bases() -> None:
+    recipe = read("damage_dcn_plus")
+    assert recipe.network["deformable"] == ["layer2", "layer3", "layer4"]
+    assert recipe.network["finest"] == 4
+    assert (recipe.schedule.name, recipe.task["focal"]) == ("multi_step", 2.0)
+    assert recipe.data == read("damage").data
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('base = "damages"', "no recipe 'damages': known are attributes"),
+        ("base = ", "not TOML"),
+    ],
+)
+def test_a_base_that_is_not_there_is_told(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(ValueError, match=words):
+        read(str(tmp_path / "mine.toml"))
+
+
+def test_a_recipe_is_not_its_own_base(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(f'base = "{path}"')
+    with pytest.raises(ValueError, match="base is the recipe itself"):
+        read(str(path))
+
+
+def test_a_size_is_drawn_for_each_step() -> None:
+    recipe = read("damage", ["scales=[0.5, 1.0, 1.5]", "sizes=[[0.0, 320]]"])
+    sides = [recipe.drawn_side(step, 100) for step in range(100)]
+    assert set(sides) == {160, 320, 480}
+    assert sides == [recipe.drawn_side(step, 100) for step in range(100)]
+    assert read("damage", ["sizes=[[0.0, 96], [0.5, 128]]"]).drawn_side(50, 100) == 128
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_a_shipped_recipe_parses_and_isserved(name: str) -> None:
+def test_a_shipped_recipe_parses_and_is_served(name: str) -> None:
     recipe = read(name)
     assert served(recipe).name == name
     assert recipe.sizes[0][0] == 0

@@ -199,7 +199,7 @@ def test_a_users_mistake_is_one_line_and_status_2(
 def test_evaluate_tells_what_is_wrong(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit):
         evaluate("paint", data=data, weights=None, device="cpu")
-    assert "unknown predictor 'paint': one of damage, car_details, attributes" in capsys.readouterr().err
+    assert "carlens evaluate: no weights for 'paint': expected paint.json" in capsys.readouterr().err
     (tmp_path / "damage.json").write_text("{}")
     with pytest.raises(typer.Exit):
         evaluate("damage", data=data, weights=tmp_path, device="cpu")

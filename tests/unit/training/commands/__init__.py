@@ -1,0 +1,1 @@
+"""Tests of the subcommands that measure and describe weights."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tests.unit.training import drawn
 from training import recipe as recipes
 from training import starts, tasks
-from training.data.coco import Instance
+from training.data.annotated import Instance
 from training.tasks.instances import InstancesTask, frame, rasterise
 
 

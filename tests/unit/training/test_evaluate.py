@@ -1,0 +1,121 @@
+"""What tiny networks of random numbers say of drawn photos, through the predictors that serve them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.manifest import Manifest
+from models.registry import RegistryError
+from tests import weights
+from tests.unit.training import drawn
+from training import recipe as recipes
+from training import tasks
+from training.evaluate import figures, findings, heads_figures, open_predictor, summary
+from training.findings import Head, Instances
+
+CHANGES = {"attributes": drawn.HEADS, "car_details": drawn.CLASSIFIER, "damage": drawn.INSTANCES}
+
+
+def task_of(recipe: str, data: Path, work: Path, *changes: str) -> Any:
+    return tasks.create(recipes.read(recipe, [*CHANGES[recipe], *changes]), data, work)
+
+
+def labels_of(task: Any) -> dict[str, list[str]]:
+    return task.labels if isinstance(task.labels, dict) else {"label": task.labels}
+
+
+def served(task: Any, folder: Path, name: str, **changes: Any) -> Any:
+    """Random weights of the task's labels under a name of their own, opened and loaded."""
+    made = weights.manifest(task.recipe.name, labels=labels_of(task), table=[], **changes)
+    manifest: Manifest = made.model_copy(update={"name": name})
+    weights.write(folder, manifest, weights.random_state(manifest))
+    predictor = open_predictor(name, folder)
+    predictor.load("cpu")
+    return predictor
+
+
+def test_heads_of_any_name_are_measured_by_their_kind(data: Path, tmp_path: Path) -> None:
+    task = task_of("attributes", data, tmp_path)
+    predictor = served(task, tmp_path, "paint", temperature={"color": 2.0})
+    found = findings(predictor, task)
+    assert isinstance(found, list)
+    assert [(head.name, len(head.files)) for head in found] == [("color", 2), ("type", 3), ("orientation", 3)]
+    color, kind, _ = found
+    assert color.files == ["val/red.png", "val/blue.png"]
+    assert [color.labels[n] for n in color.truth] == ["red", "blue"]
+    assert (color.temperature, kind.temperature) == (2.0, 1.0)
+    assert color.read(1)[0, 0].tolist() == [30, 30, 200]
+    assert kind.read(0)[0, 0].tolist() == [250, 250, 0]  # the bus, which is the type's first photo
+    pairs = {head.name: (head.logits, head.truth) for head in found}
+    assert figures(predictor, task) == summary(predictor.manifest, found) == heads_figures(pairs, {"color": 2.0})
+
+
+def test_a_head_is_what_the_predictor_answers(data: Path, tmp_path: Path) -> None:
+    task = task_of("attributes", data, tmp_path)
+    predictor = served(task, tmp_path, "attributes")
+    found = findings(predictor, task)
+    assert isinstance(found, list)
+    photo = weights_photo(found[0], 0)
+    options = predictor.specification.options()
+    region = photo[1]
+    item = predictor.prepare(photo[0], region, options)
+    row = predictor.run({key: np.stack([value]) for key, value in item.items()})
+    answer = predictor.finish({key: value[0] for key, value in row.items()}, photo[0].header, region, options)
+    shares = found[0].shares[0]
+    assert list(answer.color.scores.values()) == pytest.approx(shares.tolist(), abs=1e-3)
+
+
+def weights_photo(head: Head, n: int) -> Any:
+    from models.photo import Header, Photo, whole
+
+    pixels = head.read(n)
+    header = Header(pixels.shape[1], pixels.shape[0], "")
+    return Photo(header, pixels), whole(header)
+
+
+def test_a_classifier_of_any_name(data: Path, tmp_path: Path) -> None:
+    task = task_of("car_details", data, tmp_path)
+    predictor = served(task, tmp_path, "cars", thresholds={"recognised": 0.0})
+    found = findings(predictor, task)
+    assert isinstance(found, list)
+    assert [head.name for head in found] == ["label"]
+    assert found[0].files == ["val/00000.png", "val/00001.png"]
+    assert [found[0].labels[n] for n in found[0].truth] == drawn.CARS[:2]
+    told = summary(predictor.manifest, found)
+    assert set(told) == {"top1", "top5", "ece", "recognised", "recognised_right"}
+    assert told["recognised"] == 1.0
+    assert told["recognised_right"] == told["top1"] == found[0].figures()["top1"]
+
+
+def test_instances_of_any_name(data: Path, tmp_path: Path) -> None:
+    task = task_of("damage", data, tmp_path)
+    predictor = served(task, tmp_path, "rust", thresholds={"dent": 0.0, "scratch": 0.25})
+    found = findings(predictor, task)
+    assert isinstance(found, Instances)
+    assert found.limits == [0.0, 0.25, 0.5, 0.5, 0.5, 0.5]
+    assert [photo.file for photo in found.photos] == ["0.png", "1.png"]
+    assert found.quiet_files == ["0.png"]
+    assert len(found.quiet) == 1
+    assert found.read("0.png")[20, 20].tolist() == [10, 10, 10]  # the drawn damage
+    assert found.read_quiet("0.png")[20, 20].tolist() == [230, 230, 230]
+    told, details = summary(predictor.manifest, found), found.figures()
+    assert told["box_ap50"] == pytest.approx(details["box"]["ap50"], abs=1e-4)
+    assert told["sound_called_damaged"] == details["quiet"]["share"]
+
+
+def test_a_recipe_of_other_labels_or_of_another_kind_is_refused(data: Path, tmp_path: Path) -> None:
+    task = task_of("attributes", data, tmp_path)
+    predictor = served(task, tmp_path, "paint")
+    with pytest.raises(ValueError, match="the recipe is of kind 'instances', the weights are of kind 'heads'"):
+        findings(predictor, task_of("damage", data, tmp_path))
+    other = task_of("attributes", data, tmp_path)
+    other.labels = {**other.labels, "type": ["bus", "sedan"]}
+    with pytest.raises(ValueError, match="labels of type are not those of the weights, which know hatchback, sedan"):
+        findings(predictor, other)
+
+
+def test_weights_that_are_not_there_are_named(tmp_path: Path) -> None:
+    with pytest.raises(RegistryError, match="no predictor paint: installed are attributes, car_details, damage"):
+        open_predictor("paint", tmp_path)

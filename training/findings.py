@@ -1,0 +1,195 @@
+"""What a network said of each validation photo, and all figures that follow from it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.answers import softmax
+from models.predictors.attributes import YAW, circular_mean
+from training import calibrate, metrics
+from training.data.annotated import Annotated
+from training.doubtful import Doubts
+from training.metrics import Matched
+
+Pixels = NDArray[np.uint8]
+BINS = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """One head on the photos that have a label for it: `logits` (photos, labels), `truth` the number of the true label.
+
+    `read(n)` gives the n-th photo, RGB uint8 (height, width, 3), as the network was shown it before scaling."""
+
+    name: str
+    labels: list[str]
+    files: list[str]
+    logits: NDArray[np.generic]
+    truth: NDArray[np.int64]
+    temperature: float
+    read: Callable[[int], Pixels]
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """Calibrated probabilities (photos, labels)."""
+        return softmax(self.logits, self.temperature)
+
+    def without(self, doubts: Doubts) -> "Head":
+        """The same on the photos whose label is not doubted."""
+        truth = [self.labels[n] for n in self.truth]
+        keep = [n for n, file in enumerate(self.files) if not doubts.holds(file, truth[n])]
+        if not keep:
+            raise ValueError(f"every photo of {self.name} is doubted: nothing is left to measure on")
+        files, kept = [self.files[n] for n in keep], np.array(keep, np.int64)
+        read = self.read
+        return replace(
+            self, files=files, logits=self.logits[kept], truth=self.truth[kept], read=lambda n: read(keep[n])
+        )
+
+    def matrix(self) -> NDArray[np.int64]:
+        """Photos by true label (row) and given label (column)."""
+        return metrics.confusion(self.truth, self.logits.argmax(axis=1), len(self.labels))
+
+    def calibration(self, temperature: float) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Confidence at a temperature, and which photos are right."""
+        shares = softmax(self.logits, temperature)
+        return shares.max(axis=1), shares.argmax(axis=1) == self.truth
+
+    def worst(self, count: int) -> list[int]:
+        """The wrong photos, the surest first."""
+        best, right = self.calibration(self.temperature)
+        wrong = np.flatnonzero(~right)
+        return [int(n) for n in wrong[np.argsort(-best[wrong], kind="stable")][:count]]
+
+    def figures(self) -> dict[str, Any]:
+        """All figures of the head; `yaw` where its labels are the sides a vehicle is seen from."""
+        given, ranked = self.logits.argmax(axis=1), np.argsort(-self.shares, axis=1)
+        classes = metrics.per_class(self.truth, given, self.labels)
+        before, after = self.calibration(1.0), self.calibration(self.temperature)
+        found: dict[str, Any] = {
+            "photos": len(self.files),
+            "top1": float((given == self.truth).mean()),
+            "top5": float((ranked[:, :5] == self.truth[:, None]).any(axis=1).mean()),
+            "macro_f1": metrics.macro_f1(classes),
+            "classes": classes,
+            "confused": metrics.most_confused(self.matrix(), self.labels),
+            "calibration": {
+                "temperature": self.temperature,
+                "ece_before": metrics.expected_calibration_error(*before, BINS),
+                "ece": metrics.expected_calibration_error(*after, BINS),
+                "bins_before": metrics.reliability(*before, BINS),
+                "bins": metrics.reliability(*after, BINS),
+            },
+        }
+        if len(self.labels) <= 5:
+            del found["top5"]  # all of them
+        if set(self.labels) <= set(YAW):
+            found["yaw"] = self._yaw()
+        return found
+
+    def _yaw(self) -> dict[str, float]:
+        angles = np.array([YAW[label] for label in self.labels], np.float64)
+        found = np.array([circular_mean(angles, share)[0] for share in self.shares])
+        error = metrics.angular_error(found, angles[self.truth])
+        return {
+            "mean_error": float(error.mean()),
+            "median_error": float(np.median(error)),
+            "over_45": float((error > 45).mean()),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Instances:
+    """COCO results on annotated photos (`boxes`, and `masks` where there are any), and what was found on photos that
+    show nothing (`quiet`: label and score of each detection). `read` and `read_quiet` give a photo by its file."""
+
+    labels: list[str]
+    thresholds: dict[str, float]
+    photos: list[Annotated]
+    boxes: list[dict[str, Any]]
+    masks: list[dict[str, Any]]
+    quiet_files: list[str]
+    quiet: list[list[tuple[int, float]]]
+    read: Callable[[str], Pixels]
+    read_quiet: Callable[[str], Pixels]
+
+    @property
+    def limits(self) -> list[float]:
+        """The thresholds in the order of the labels."""
+        return [self.thresholds.get(label, 0.5) for label in self.labels]
+
+    def without(self, doubts: Doubts) -> "Instances":
+        """The same on the photos whose labels are not doubted; `sound` is the given label of the quiet ones."""
+        photos = [photo for photo in self.photos if not doubts.holds(photo.file, "")]
+        if not photos:
+            raise ValueError("every photo is doubted: nothing is left to measure on")
+        kept = {photo.id for photo in photos}
+        quiet = [n for n, file in enumerate(self.quiet_files) if not doubts.holds(file, "sound")]
+        return replace(
+            self,
+            photos=photos,
+            boxes=[one for one in self.boxes if one["image_id"] in kept],
+            masks=[one for one in self.masks if one["image_id"] in kept],
+            quiet_files=[self.quiet_files[n] for n in quiet],
+            quiet=[self.quiet[n] for n in quiet],
+        )
+
+    def matched(self) -> list[Matched]:
+        """The detections of each label against its objects, boxes at IoU 0.5."""
+        return [metrics.matched(self.photos, self.boxes, n) for n in range(len(self.labels))]
+
+    def loud(self) -> list[list[int]]:
+        """For each quiet photo the labels that have a detection at or above their threshold."""
+        return [sorted({n for n, score in found if score >= self.limits[n]}) for found in self.quiet]
+
+    def figures(self, of: Sequence[Matched] | None = None) -> dict[str, Any]:
+        """All figures; `of` are the matched detections where they are at hand."""
+        of = of or self.matched()
+        box = metrics.average_precisions(self.photos, self.boxes, self.labels, "bbox")
+        classes = box.pop("classes")
+        found: dict[str, Any] = {"photos": len(self.photos), "box": box}
+        masks = [{}] * len(self.labels)
+        if self.masks:
+            found["mask"] = metrics.average_precisions(self.photos, self.masks, self.labels, "segm")
+            masks = found["mask"].pop("classes")
+        found["classes"] = [
+            {
+                "label": label,
+                "support": len(of[n].objects),
+                "threshold": self.limits[n],
+                **of[n].at(self.limits[n]),
+                **{f"box_{key}": value for key, value in classes[n].items() if key != "label"},
+                **{f"mask_{key}": value for key, value in masks[n].items() if key != "label"},
+            }
+            for n, label in enumerate(self.labels)
+        ]
+        found["macro_f1"] = metrics.macro_f1(found["classes"])
+        if self.quiet:
+            loud = self.loud()
+            found["quiet"] = {
+                "photos": len(loud),
+                "called": sum(bool(labels) for labels in loud),
+                "share": sum(bool(labels) for labels in loud) / len(loud),
+                "classes": {label: sum(n in one for one in loud) for n, label in enumerate(self.labels)},
+            }
+            found |= self._damaged_score()
+        return found
+
+    def scored(self) -> dict[int, list[tuple[int, float]]]:
+        """Label and score of every detection, by the photo's id."""
+        found: dict[int, list[tuple[int, float]]] = {photo.id: [] for photo in self.photos}
+        for one in self.boxes:
+            found[one["image_id"]].append((one["category_id"], one["score"]))
+        return found
+
+    def _damaged_score(self) -> dict[str, Any]:
+        scored = self.scored()
+        shown = [scored[photo.id] for photo in self.photos if photo.instances]
+        empty = [scored[photo.id] for photo in self.photos if not photo.instances] + self.quiet
+        if min(len(shown), len(empty)) < 2:
+            return {}
+        fitted = calibrate.damaged_score(shown, empty, self.limits)
+        return {"damaged_score": {name: getattr(fitted, name) for name in fitted.__slots__}}
