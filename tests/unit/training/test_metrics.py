@@ -45,6 +45,14 @@ def test_perfect_boxes_have_one() -> None:
     assert all(value == pytest.approx(1.0) for value in figures.values())
 
 
+def test_a_crowd_is_neither_right_nor_wrong() -> None:
+    crowd = Instance(0, square(100, side=80).rings, crowd=True)
+    photos = [Annotated(7, "a", 200, 100, [square(0), crowd])]
+    sure = result(7, 110, 0.9)  # lies on the crowd, and would be wrong before the right one
+    figures = average_precision(photos, [sure, result(7, 0, 0.8)], LABELS, "bbox")
+    assert figures["ap50_dent"] == pytest.approx(1.0)
+
+
 def test_a_known_value() -> None:
     # Dents, best first: right, wrong, right; precision 1 up to recall 1/2, then 2/3. COCO takes 101 recall steps,
     # of which 51 (0 to 0.5) have 1 and 50 have 2/3.

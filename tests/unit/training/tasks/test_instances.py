@@ -80,6 +80,14 @@ def test_what_is_mostly_cut_off_is_left_out(data: Path) -> None:
     assert [label for _, label, _ in kept] == [2]
 
 
+def test_a_crowd_is_not_trained_on(data: Path) -> None:
+    task = make(data, "task.zoom=0.0")
+    photo = task.photos["train"][0]
+    photo.instances = [Instance(0, photo.instances[0].rings, crowd=True), *photo.instances]
+    _, kept = task.sample(0, 64, np.random.default_rng(0))
+    assert len(kept) == 1
+
+
 def test_an_epoch_is_every_photo_and_some_sound_ones(task: InstancesTask) -> None:
     for epoch in range(3):
         assert sorted(task.order(epoch).tolist()) == list(range(7))
