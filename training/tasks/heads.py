@@ -143,7 +143,11 @@ class HeadsTask(Task):
                 for name, target in batch["targets"].items()
             }
         return {
-            name: functional.cross_entropy(logits[name], target, ignore_index=MISSING, label_smoothing=smoothing)
+            # A part of a batch may hold no label of a head; a mean over none would be no number.
+            name: functional.cross_entropy(
+                logits[name], target, ignore_index=MISSING, label_smoothing=smoothing, reduction="sum"
+            )
+            / (target != MISSING).sum().clamp(min=1)
             for name, target in batch["targets"].items()
         }
 

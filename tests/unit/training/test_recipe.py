@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from models.registry import RegistryError
 from training import recipe as recipes
 from training.commands.train import served
 from training.recipe import FOLDER, read
@@ -127,7 +128,9 @@ def test_a_wrong_change_is_told_by_its_key(change: str, expected: str) -> None:
 
 @pytest.mark.parametrize("name", ["damages", "no/such/file.toml"])
 def test_an_unknown_recipe_tells_those_there_are(name: str) -> None:
-    with pytest.raises(ValueError, match="known are attributes, car_details, damage"):
+    with pytest.raises(
+        ValueError, match="known are attributes, attributes_binary, balloons, car_details, "
+    ):
         read(name)
 
 
@@ -146,11 +149,15 @@ def test_a_recipe_of_ones_own_is_read_by_its_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ("name=boats", "recipe 'boats' of kind 'heads': no predictor serves it"),
-        ("kind=classifier", "attributes \\(heads\\)"),
+        ("name=models", "a name is lower-case letters"),
+        ("kind=classifier", "recipe 'attributes' is of kind 'classifier', the predictor of that name is not"),
         ("task.heads={}", "the heads color, orientation, type are missing"),
     ],
 )
 def test_what_nobody_would_serve_is_refused_before_training(change: str, expected: str) -> None:
-    with pytest.raises(ValueError, match=expected):
+    with pytest.raises((ValueError, RegistryError), match=expected):
         served(recipes.read("attributes", [change]))
+
+
+def test_what_is_called_otherwise_is_served_by_its_kind() -> None:
+    assert served(recipes.read("attributes", ["name=boats"])).name == "boats"

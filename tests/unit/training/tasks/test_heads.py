@@ -130,6 +130,15 @@ def test_a_photo_counts_for_its_own_head_alone(task: HeadsTask) -> None:
     }
 
 
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary"])
+def test_a_head_without_any_label_costs_nothing(data: Path, loss: str) -> None:
+    task = make(data, f"task.loss={loss}")
+    batch = task.collate([task.sample(0, 32, np.random.default_rng(0))] * 2)
+    losses = {name: float(value.detach()) for name, value in task.losses(task.network(), batch).items()}
+    assert losses.pop("color") > 0
+    assert losses == {"type": 0, "orientation": 0}
+
+
 def test_a_yes_or_no_for_each_label_is_another_loss(data: Path) -> None:
     task = make(data, "task.loss=binary", "smoothing=0")
     rows = task.samples["train"]
