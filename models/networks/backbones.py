@@ -33,7 +33,7 @@ _TIMM = {"vovnet19": "ese_vovnet19b_dw", "vovnet39": "ese_vovnet39b"}
 NAMES = tuple(sorted((*_TORCHVISION, *_TIMM)))
 
 
-class Deformable(DeformConv2d):
+class Deformable(DeformConv2d):  # type: ignore[misc]
     """A modulated deformable convolution (Zhu et al. 2018, arXiv:1811.11168) in the place of a common one.
 
     Its kernel keeps the common one's key, so that pretrained weights load; `field` tells where each tap looks and how
@@ -49,7 +49,7 @@ class Deformable(DeformConv2d):
         nn.init.zeros_(self.field.weight)
         nn.init.zeros_(cast(Tensor, self.field.bias))
 
-    def forward(self, input: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, input: Tensor) -> Tensor:
         taps = self.weight.shape[-1] * self.weight.shape[-2]
         shift, weight = self.field(input).split((2 * taps, taps), dim=1)
         return cast(Tensor, super().forward(input, shift, 2 * torch.sigmoid(weight)))
@@ -73,14 +73,16 @@ class TimmTrunk(nn.Module):
 
     def __init__(self, name: str, finest: int, norm: Norm) -> None:
         import timm  # a second of start-up that no other trunk needs
-        from timm.layers import freeze_batch_norm_2d
+        from timm.layers.norm_act import freeze_batch_norm_2d
 
         super().__init__()
         network: Any = timm.create_model(_TIMM[name], pretrained=False, features_only=True)
         strides = network.feature_info.reduction()
         self.kept = [n for n, stride in enumerate(strides) if finest <= stride <= 32]
         self.widths = [network.feature_info.channels()[n] for n in self.kept]
-        self.network = freeze_batch_norm_2d(network) if norm == "frozen" else network
+        if norm == "frozen":
+            network = freeze_batch_norm_2d(network)  # type: ignore[no-untyped-call]
+        self.network = network
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         found = self.network(x)
@@ -127,4 +129,5 @@ def pyramid(
     make_deformable(body, deformable)
     layers, widths = (values[finest == 8 :] for values in _TORCHVISION[backbone])
     outputs = {layer: str(level) for level, layer in enumerate(layers)}
-    return BackboneWithFPN(body, outputs, list(widths), channels, extra_blocks=LastLevelMaxPool())
+    found = BackboneWithFPN(body, outputs, list(widths), channels, extra_blocks=LastLevelMaxPool())
+    return cast(nn.Module, found)

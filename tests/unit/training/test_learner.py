@@ -17,7 +17,8 @@ def taught(task: Tiny, steps: int = 6) -> dict[str, Tensor]:
     for step in range(steps):
         parts = batches.at(step)
         learner.learn(parts, [batches.seed(step, n) for n in range(len(parts))], 0.05, step / 10)
-    return learner.network.state_dict()
+    state: dict[str, Tensor] = learner.network.state_dict()
+    return state
 
 
 @pytest.mark.parametrize("accumulate", [2, 4])

@@ -27,7 +27,7 @@ def losses(gamma: float | None) -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
     network = Detector("faster_rcnn_resnet18_fpn", 2, channels=8, hidden=16).train()
     if gamma is not None:
-        network.network.roi_heads = FocalRoIHeads.taking_over(network.network.roi_heads, gamma)  # type: ignore[arg-type]
+        network.network.roi_heads = FocalRoIHeads.taking_over(network.network.roi_heads, gamma)
     photos = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     target = {"boxes": torch.tensor([[8.0, 8.0, 48.0, 40.0]]), "labels": torch.tensor([2])}
     torch.manual_seed(2)  # of the regions that are sampled
@@ -41,12 +41,12 @@ def test_in_a_detector_it_changes_the_loss_of_labels_alone() -> None:
         if name != "loss_classifier":
             torch.testing.assert_close(focal[name], value)
     assert focal["loss_classifier"] < plain["loss_classifier"]
-    focal["loss_classifier"].backward()
+    torch.autograd.backward(focal["loss_classifier"])
 
 
 def test_an_evaluation_keeps_nothing() -> None:
     network = Detector("faster_rcnn_resnet18_fpn", 2, channels=8, hidden=16).eval()
-    heads = FocalRoIHeads.taking_over(network.network.roi_heads, 2.0)  # type: ignore[arg-type]
+    heads = FocalRoIHeads.taking_over(network.network.roi_heads, 2.0)
     network.network.roi_heads = heads
     with torch.inference_mode():
         found = network(torch.zeros(1, 64, 64, 3, dtype=torch.uint8))
@@ -67,7 +67,7 @@ def test_yes_or_no_for_each_class_by_hand() -> None:
 def test_without_a_label_there_is_no_loss_and_no_gradient() -> None:
     logits = LOGITS.clone().requires_grad_()
     loss = binary_cross_entropy(logits, torch.tensor([-1, -1]))
-    loss.backward()
+    torch.autograd.backward(loss)
     assert loss.item() == 0
     assert logits.grad is not None
     assert not logits.grad.any()

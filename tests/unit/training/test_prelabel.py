@@ -49,7 +49,7 @@ class Bright(Predictor[DamageOptions, DamageAnswer]):
         return {"mean": mean}
 
     def run(self, batch: Arrays) -> Arrays:
-        return {"score": batch["mean"][:, 0] / np.float32(255)}
+        return {"score": batch["mean"][:, 0].astype(np.float32) / 255}
 
     def finish(self, output: Arrays, header: Header, region: Region, options: DamageOptions) -> DamageAnswer:
         score, half = round(float(output["score"]), 2), header.width / 2
