@@ -47,12 +47,12 @@ def export(task: Task, state: dict[str, Any], folder: Path) -> Manifest:
     stored weights, asked through the predictor that serves them."""
     recipe = task.recipe
     tensors = save(stored_state(task, state["network"]))
-    side = recipe.side(1.0)
+    side, digest = recipe.side(1.0), hashlib.sha256(tensors).hexdigest()
     manifest = Manifest(
         name=recipe.name,
         kind=recipe.kind,
         summary=recipe.summary,
-        version=f"1.0.0+{datetime.now(UTC):%Y%m%d}",
+        version=f"1.0.0+{datetime.now(UTC):%Y%m%d}.{digest[:8]}",
         architecture=recipe.architecture,
         network=recipe.network,
         labels=_labels(task),
@@ -72,7 +72,7 @@ def export(task: Task, state: dict[str, Any], folder: Path) -> Manifest:
         figures={},
         figures_command=f"carlens evaluate {recipe.name} --data DATA",
         licence=Licence(**recipe.terms),
-        sha256=hashlib.sha256(tensors).hexdigest(),
+        sha256=digest,
     )
     write(folder, manifest, tensors)
     manifest = manifest.model_copy(update=_fitted(task, folder))
