@@ -181,7 +181,7 @@ def test_a_grown_network_is_stored_at_its_full_depth() -> None:
         ("damage", [*drawn.INSTANCES, "batch=100"], "fewer than a batch of 100"),
         ("damage", [*drawn.INSTANCES, "start=none.safetensors"], "no starting weights at"),
         ("damage", [*drawn.INSTANCES, "data.train=nowhere"], "neither"),
-        ("damage", [*drawn.INSTANCES, "name=rust"], "no predictor serves it"),
+        ("damage", [*drawn.INSTANCES, "name=inspect"], "a name is lower-case letters"),
         ("car_details", [*drawn.CLASSIFIER, "data.labels=none.csv"], "none.csv"),
     ],
 )
@@ -199,7 +199,7 @@ def test_a_users_mistake_is_one_line_and_status_2(
 def test_evaluate_tells_what_is_wrong(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit):
         evaluate("paint", data=data, weights=None, device="cpu")
-    assert "carlens evaluate: no weights for 'paint': expected paint.json" in capsys.readouterr().err
+    assert "carlens evaluate: no predictor paint: installed are attributes" in capsys.readouterr().err
     (tmp_path / "damage.json").write_text("{}")
     with pytest.raises(typer.Exit):
         evaluate("damage", data=data, weights=tmp_path, device="cpu")

@@ -63,7 +63,7 @@ def test_an_unknown_architecture_is_refused(architecture: str) -> None:
         build(architecture, {"label": ["a"]})
 
 
-@pytest.mark.parametrize("architecture", ["mask_rcnn_vgg_fpn", "faster_rcnn_resnet152_fpn"])
+@pytest.mark.parametrize("architecture", ["mask_rcnn_vgg_fpn", "faster_rcnn_resnext50_fpn"])
 def test_an_unknown_backbone_is_refused_with_those_there_are(architecture: str) -> None:
     with pytest.raises(ValueError, match=r"unknown backbone .*mobilenet_v2, .*resnet18"):
         build(architecture, {"label": ["a"]})
