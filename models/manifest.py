@@ -46,8 +46,10 @@ class Training(BaseModel):
 class Manifest(BaseModel):
     """`NAME.json` beside `NAME.safetensors`: all there is to know of one set of weights.
 
-    `thresholds` and `temperature` are per label or per head; `figures` were measured on `val` with these very
-    weights, after rounding, by `figures_command`; `sha256` is that of the safetensors file.
+    `thresholds` and `temperature` are per label or per head; `presence` are the knots of the map from a photo's
+    strongest detection (`strength` in predictors/instances.py) to the probability that there is anything to detect;
+    `figures` were measured on `val` with these very weights, after rounding, by `figures_command`; `sha256` is that of
+    the safetensors file.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -68,6 +70,7 @@ class Manifest(BaseModel):
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     thresholds: dict[str, float] = Field(default_factory=dict)
     temperature: dict[str, float] = Field(default_factory=dict)
+    presence: list[tuple[float, float]] = Field(default_factory=list)
     training: Training
     figures: dict[str, Any]
     figures_command: str

@@ -11,6 +11,7 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
 from models.answers import softmax
+from models.predictors.instances import strength as of_detections
 from training.data.annotated import Annotated
 from training.metrics import matched
 
@@ -80,10 +81,9 @@ class DamagedScore:
 
 
 def strength(found: Scored, thresholds: Sequence[float]) -> float:
-    """How near a photo's surest detection comes to its class's threshold: 0 no detection, 0.5 at it, 1 a score of 1.
-
-    `numpy.interp(score, [0, threshold, 1], [0, 0.5, 1])`, the highest of all detections."""
-    return max((float(np.interp(score, [0, thresholds[n], 1], [0, 0.5, 1])) for n, score in found), default=0.0)
+    """How near a photo's surest detection comes to its class's threshold, as the predictor reckons it."""
+    scores, limits = np.array([score for _, score in found]), np.array([thresholds[n] for n, _ in found])
+    return of_detections(scores, limits)
 
 
 def damaged_score(damaged: Sequence[Scored], sound: Sequence[Scored], thresholds: Sequence[float]) -> DamagedScore:
@@ -110,6 +110,20 @@ def damaged_score(damaged: Sequence[Scored], sound: Sequence[Scored], thresholds
         brier=round(float(brier_score_loss(y, unseen, sample_weight=weight)), 4),
         brier_before=round(float(brier_score_loss(y, x, sample_weight=weight)), 4),
     )
+
+
+def presence(
+    photos: Sequence[Annotated], boxes: list[dict[str, Any]], quiet: Sequence[Scored], thresholds: Sequence[float]
+) -> DamagedScore | None:
+    """`damaged_score` of the detections on `photos` and on those that show nothing; None where one kind is too few.
+
+    `boxes` are COCO results on `photos`; photos without an instance count as showing nothing."""
+    scored: dict[int, list[tuple[int, float]]] = {photo.id: [] for photo in photos}
+    for one in boxes:
+        scored[one["image_id"]].append((one["category_id"], one["score"]))
+    shown = [scored[photo.id] for photo in photos if photo.instances]
+    empty = [*(scored[photo.id] for photo in photos if not photo.instances), *quiet]
+    return damaged_score(shown, empty, thresholds) if min(len(shown), len(empty)) >= 2 else None
 
 
 def _balanced(y: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -151,6 +151,10 @@ def instances_figures(
     figures = {f"box_{name}": value for name, value in average_precision(photos, boxes, labels, "bbox").items()}
     found = average_precision(photos, masks, labels, "segm")
     figures |= {f"mask_{name}": found[name] for name in ("ap", "ap50", "ap75")}
+    called = {one["image_id"] for one in boxes if one["score"] >= thresholds.get(labels[one["category_id"]], 0.5)}
+    shown = [photo.id for photo in photos if photo.instances]
+    if shown:
+        figures["damaged_called_damaged"] = sum(photo in called for photo in shown) / len(shown)
     if quiet:
         loud = sum(any(score >= thresholds.get(labels[label], 0.5) for label, score in one) for one in quiet)
         figures["sound_called_damaged"] = loud / len(quiet)

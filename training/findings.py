@@ -178,18 +178,6 @@ class Instances:
             found |= self._damaged_score()
         return found
 
-    def scored(self) -> dict[int, list[tuple[int, float]]]:
-        """Label and score of every detection, by the photo's id."""
-        found: dict[int, list[tuple[int, float]]] = {photo.id: [] for photo in self.photos}
-        for one in self.boxes:
-            found[one["image_id"]].append((one["category_id"], one["score"]))
-        return found
-
     def _damaged_score(self) -> dict[str, Any]:
-        scored = self.scored()
-        shown = [scored[photo.id] for photo in self.photos if photo.instances]
-        empty = [scored[photo.id] for photo in self.photos if not photo.instances] + self.quiet
-        if min(len(shown), len(empty)) < 2:
-            return {}
-        fitted = calibrate.damaged_score(shown, empty, self.limits)
-        return {"damaged_score": {name: getattr(fitted, name) for name in fitted.__slots__}}
+        fitted = calibrate.presence(self.photos, self.boxes, self.quiet, self.limits)
+        return {"damaged_score": {name: getattr(fitted, name) for name in fitted.__slots__}} if fitted else {}

@@ -133,4 +133,5 @@ def _fitted(task: Task, folder: Path) -> dict[str, Any]:
     photos, labels = task.photos["val"], task.labels
     thresholds = calibrate.detection_thresholds(photos, boxes, labels, quiet)
     figures = evaluate.instances_figures(photos, labels, boxes, masks, quiet, thresholds)
-    return {"thresholds": thresholds, "figures": figures}
+    presence = calibrate.presence(photos, boxes, quiet, [thresholds[label] for label in labels])
+    return {"thresholds": thresholds, "presence": presence.knots if presence else [], "figures": figures}

@@ -23,6 +23,12 @@ class DamageAnswer(BaseModel):
     damaged: bool = Field(
         description="At least one detection reaches its class's threshold, whatever `min_score` shows"
     )
+    damaged_score: float | None = Field(
+        ge=0,
+        le=1,
+        description="Probability that the photo shows damage, if damaged and sound photos come equally often; null "
+        "where the weights were not measured for it",
+    )
     counts: dict[str, int] = Field(description="How many detections of each class are told")
     detections: list[Detection] = Field(description="Best first")
 
@@ -49,7 +55,12 @@ class Damage(InstancesPredictor[DamageOptions, DamageAnswer]):
 
     def finish(self, output: Arrays, header: Header, region: Region, options: DamageOptions) -> DamageAnswer:
         detections = self.found(output, header, options, Detection)
-        return DamageAnswer(damaged=self.sure(output), counts=self.counts(detections), detections=detections)
+        return DamageAnswer(
+            damaged=self.sure(output),
+            damaged_score=self.presence(output),
+            counts=self.counts(detections),
+            detections=detections,
+        )
 
     def told(self, answer: DamageAnswer) -> Sequence[Detection]:
         return answer.detections
@@ -57,6 +68,7 @@ class Damage(InstancesPredictor[DamageOptions, DamageAnswer]):
 
 EXAMPLE = {
     "damaged": True,
+    "damaged_score": 0.93,
     "counts": {"dent": 1, "scratch": 0, "crack": 0, "glass_shatter": 0, "lamp_broken": 0, "tire_flat": 0},
     "detections": [{"label": "dent", **EXAMPLE_INSTANCE}],
 }

@@ -80,6 +80,14 @@ class InstancesPredictor(WeightedPredictor[O, A]):
         scores = output["scores"].astype(np.float64)
         return bool(((scores > 0) & (scores >= self.thresholds(output))).any())  # unused rows have score 0
 
+    def presence(self, output: Arrays) -> float | None:
+        """The probability that the photo shows any instance; None where the manifest has no map for it."""
+        if not self.manifest.presence:
+            return None
+        scores = output["scores"].astype(np.float64)
+        x, y = np.array(self.manifest.presence).T
+        return round(float(np.interp(strength(scores, self.thresholds(output)), x, y)), 4)
+
     def thresholds(self, output: Arrays) -> NDArray[np.float64]:
         """The threshold of each row's label."""
         return np.array([self.manifest.thresholds.get(name, 0.5) for name in self._names(output)])
@@ -125,6 +133,14 @@ class Instances(InstancesPredictor[InstancesOptions, InstancesAnswer]):
 
     def told(self, answer: InstancesAnswer) -> Sequence[Instance]:
         return answer.instances
+
+
+def strength(scores: NDArray[np.float64], thresholds: NDArray[np.float64]) -> float:
+    """How near a photo's surest detection comes to its label's threshold: 0 no detection, 0.5 at it, 1 a score of 1, in
+    straight lines between. `scores` and `thresholds` (detections,), a score of 0 is no detection."""
+    over = (scores - thresholds) / np.maximum(1 - thresholds, 1e-9)
+    under = scores / np.maximum(thresholds, 1e-9)
+    return float(np.clip(np.where(scores >= thresholds, 0.5 + over / 2, under / 2), 0, 1).max(initial=0.0))
 
 
 def _instance(

@@ -57,7 +57,7 @@ class Bright(Predictor[DamageOptions, DamageAnswer]):
         box = Box(x1=0, y1=0, x2=half, y2=header.height)
         found = Detection(label="scratch", score=score, box=box, mask=mask, area_fraction=0.5)
         least = 0.5 if options.min_score is None else options.min_score
-        return DamageAnswer(damaged=True, counts={}, detections=[found] if score >= least else [])
+        return DamageAnswer(damaged=True, damaged_score=None, counts={}, detections=[found] if score >= least else [])
 
 
 def plain(value: int, width: int = 60, height: int = 40) -> bytes:

@@ -182,3 +182,18 @@ def test_weights_of_another_kind_are_refused(tmp_path: Path) -> None:
     weights.write(tmp_path, weights.manifest("damage", labels={"label": []}))
     with pytest.raises(WeightsError, match="damage expects labels for label"):
         Damage(weights_dir=tmp_path)
+
+
+def test_the_probability_of_damage_follows_the_surest_detection(tmp_path: Path) -> None:
+    knots = [(0.0, 0.1), (0.5, 0.6), (1.0, 0.9)]
+    weights.write(tmp_path, weights.manifest("damage", thresholds=THRESHOLDS, presence=knots))
+    measured = Damage(weights_dir=tmp_path)
+    assert finish(measured).damaged_score == 0.1
+    assert finish(measured, ("dent", 0.6, BOX)).damaged_score == pytest.approx(0.6, abs=1e-3)
+    assert finish(measured, ("dent", 0.3, BOX), ("scratch", 0.65, BOX)).damaged_score == pytest.approx(0.75, abs=1e-3)
+    # It is the photo's, whatever the options show.
+    assert finish(measured, ("dent", 0.6, BOX), min_score=1).damaged_score == pytest.approx(0.6, abs=1e-3)
+
+
+def test_without_a_map_there_is_no_probability(damage: Damage) -> None:
+    assert finish(damage, ("dent", 0.9, BOX)).damaged_score is None

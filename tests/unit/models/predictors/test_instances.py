@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.manifest import WeightsError
 from models.photo import Header, Photo, whole
-from models.predictors.instances import Instances, InstancesAnswer, InstancesOptions
+from models.predictors.instances import Instances, InstancesAnswer, InstancesOptions, strength
 from tests import weights
 
 HEADER = Header(320, 160, "PNG")  # 10 and 5 times the 32 x 32 the network reads
@@ -63,3 +63,21 @@ def test_another_kind_is_refused(tmp_path: Path) -> None:
     weights.write(tmp_path, weights.manifest("brands"))
     with pytest.raises(WeightsError, match=r"brands\.json: kind is 'classifier', brands expects 'instances'"):
         Instances(weights_dir=tmp_path, name="brands")
+
+
+@pytest.mark.parametrize(
+    ("scores", "thresholds", "expected"),
+    [
+        ([], [], 0.0),
+        ([0.0], [0.6], 0.0),
+        ([0.3], [0.6], 0.25),
+        ([0.6], [0.6], 0.5),
+        ([0.8], [0.6], 0.75),
+        ([1.0], [0.6], 1.0),
+        ([0.3, 0.2], [0.6, 0.2], 0.5),
+        ([0.5], [1.0], 0.25),
+        ([0.5], [0.0], 0.75),
+    ],
+)
+def test_strength_is_measured_by_the_threshold(scores: list[float], thresholds: list[float], expected: float) -> None:
+    assert strength(np.array(scores), np.array(thresholds)) == pytest.approx(expected)
