@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from models.answers import softmax
-from training.calibrate import damaged_score, detection_thresholds, fit_temperature, strength, sure_threshold
+from training.calibrate import (
+    damaged_score,
+    detection_thresholds,
+    fit_temperature,
+    presence,
+    strength,
+    sure_threshold,
+)
 from training.data.annotated import Annotated, Instance
 
 
@@ -171,3 +178,16 @@ def test_the_score_does_not_flatter_itself() -> None:
 def test_a_score_needs_photos_of_both_kinds() -> None:
     with pytest.raises(ValueError, match="1 photos with damage and 9 without"):
         damaged_score(photos_of([0.9]), photos_of([0.1] * 9), [0.5])
+
+
+def test_presence_is_fitted_on_photos_with_and_without_instances() -> None:
+    ring = np.array([[0, 0], [10, 0], [10, 10]], np.float32)
+    shown = [Annotated(n, f"{n}.png", 20, 20, [Instance(0, [ring])]) for n in range(4)]
+    empty = Annotated(9, "9.png", 20, 20)
+    boxes = [{"image_id": photo.id, "category_id": 0, "score": 0.8, "bbox": [0, 0, 10, 10]} for photo in shown]
+    fitted = presence([*shown, empty], boxes, [[(0, 0.1)], []], [0.5])
+    assert fitted is not None
+    assert (fitted.damaged, fitted.sound, fitted.auc) == (4, 3, 1.0)
+    low, high = (float(np.interp(strength([(0, score)], [0.5]), *np.array(fitted.knots).T)) for score in (0.1, 0.8))
+    assert low < 0.3 < 0.7 < high
+    assert presence(shown, boxes, [[]], [0.5]) is None
