@@ -1,6 +1,7 @@
 """Backbones side by side: each trained by the same recipe, and a row for each."""
 
 import csv
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,8 @@ def test_only_the_backbone_its_start_and_its_layers_change() -> None:
 
 def test_a_row_for_each_backbone(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     changes = [change for change in drawn.INSTANCES if not change.startswith("start=")]
-    given = {"data": data, "recipe": "damage", "backbones": "vovnet19", "out": tmp_path, "set_": changes}
-    compare_backbones(**given, device="cpu", precision="fp32")
+    once = partial(compare_backbones, data, "damage", "vovnet19", tmp_path, changes, "cpu", "fp32")
+    once()
     told = capsys.readouterr().out
     with (tmp_path / "compare.csv").open() as file:
         (row,) = csv.DictReader(file)
@@ -37,7 +38,7 @@ def test_a_row_for_each_backbone(data: Path, tmp_path: Path, capsys: pytest.Capt
     assert 0 <= float(row["ap50"]) <= 1
     assert "vovnet19" in told
     first = (tmp_path / "vovnet19" / "metrics.jsonl").read_text()
-    compare_backbones(**given, device="cpu", precision="fp32")
+    once()
     assert (tmp_path / "vovnet19" / "metrics.jsonl").read_text() == first  # it was done
 
 
