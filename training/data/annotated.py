@@ -1,7 +1,7 @@
 """What every reader of instances gives: photos with labelled outlines, and the checks that hold for all formats."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -129,12 +129,12 @@ def add(photo: Annotated, instance: Instance, where: str, problems: Problems) ->
         photo.instances.append(instance)
 
 
-def check_photos(photos: Sequence[Annotated], names: Sequence[str], where: object, problems: Problems) -> None:
-    """Every photo of the labels has its file, and no file has two entries."""
+def check_files(files: Iterable[str], names: Sequence[str], where: object, problems: Problems) -> None:
+    """Every photo of the labels has its file in the archive, and no file has two entries."""
     known, seen = set(names), set()
-    for photo in photos:
-        if photo.file in seen:
-            problems.add(where, f"photo {photo.file!r} is listed twice")
-        elif photo.file not in known:
-            problems.add(where, f"photo {photo.file!r} does not exist in the archive of photos")
-        seen.add(photo.file)
+    for file in files:
+        if file in seen:
+            problems.add(where, f"photo {file!r} is listed twice")
+        elif file not in known:
+            problems.add(where, f"photo {file!r} does not exist in the archive of photos")
+        seen.add(file)

@@ -66,7 +66,7 @@ def read(path: Path, labels: Labels, archive: Archive) -> list[Annotated]:
         photos.append(photo)
         for label, rings, attributes, place in _shapes(item, names, labels, photo, where, problems):
             annotated.add(photo, Instance(label, rings, bool(attributes.get("is_crowd")), attributes), place, problems)
-    annotated.check_photos(photos, archive.names(), path, problems)
+    annotated.check_files((photo.file for photo in photos), archive.names(), path, problems)
     problems.check()
     return photos
 

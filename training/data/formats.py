@@ -85,7 +85,7 @@ def _instances(recipe: Recipe, data: Path, split: str) -> tuple[list[Annotated],
     if form == "yolo":
         return yolo.read(path, labels, archive), archive
     found, problems = coco.read(path, labels), Problems()
-    annotated.check_photos(found, archive.names(), path, problems)
+    annotated.check_files((photo.file for photo in found), archive.names(), path, problems)
     problems.check()
     return found, archive
 
@@ -108,13 +108,7 @@ def _labelled(recipe: Recipe, data: Path, names: list[str], split: str) -> tuple
             rows = datumaro.read_tags(where, labels, archive)
         else:
             rows = folders.read(labels, archive)
-    known, seen = set(archive.names()), set()
-    for row in rows:
-        if row.file in seen:
-            problems.add(where, f"photo {row.file!r} is listed twice")
-        elif row.file not in known:
-            problems.add(where, f"photo {row.file!r} does not exist in the archive of photos")
-        seen.add(row.file)
+    annotated.check_files((row.file for row in rows), archive.names(), where, problems)
     if not rows:
         problems.add(where, f"no photo of the split {split!r}")
     problems.check()

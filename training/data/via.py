@@ -46,7 +46,7 @@ def read(path: Path, labels: Labels, archive: Archive, attribute: str | None = N
         regions = regions.items() if isinstance(regions, dict) else enumerate(regions or [])
         for place, region in regions:
             _add(photo, region, labels, attribute, f"{where}, region {place}", problems)
-    annotated.check_photos(photos, archive.names(), path, problems)
+    annotated.check_files((photo.file for photo in photos), archive.names(), path, problems)
     problems.check()
     return photos
 

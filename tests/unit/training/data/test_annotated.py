@@ -92,7 +92,7 @@ def test_a_point_may_lie_a_little_over_the_edge() -> None:
 def test_photos_without_a_file_and_files_with_two_entries() -> None:
     problems = Problems()
     photos = [Annotated(n, name, 60, 40) for n, name in enumerate(["a.png", "b.png", "a.png"])]
-    annotated.check_photos(photos, ["a.png", "c.png"], "train.json", problems)
+    annotated.check_files((photo.file for photo in photos), ["a.png", "c.png"], "train.json", problems)
     assert problems.found == [
         "train.json: photo 'b.png' does not exist in the archive of photos",
         "train.json: photo 'a.png' is listed twice",
