@@ -40,6 +40,7 @@ NAMES = {
     "mask_ap": "mask AP (COCO)",
     "mask_ap50": "mask AP50",
     "mask_ap75": "mask AP75",
+    "damaged_called_damaged": "damaged photos called damaged",
     "sound_called_damaged": "undamaged photos called damaged",
 }
 

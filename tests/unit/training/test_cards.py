@@ -122,3 +122,16 @@ def test_a_broken_report_is_told_by_file(tmp_path: Path, text: str, expected: st
     with pytest.raises(ValueError, match=expected) as caught:
         cards.read(tmp_path)
     assert "figures.json" in str(caught.value)
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.json")), ids=lambda path: path.stem)
+def test_the_card_beside_shipped_weights_is_theirs(path: Path) -> None:
+    manifest, card = find(path.stem).manifest, path.with_suffix(".md").read_text(encoding="utf-8")
+    assert f"`{manifest.sha256}`" in card
+    assert f"Version {manifest.version}." in card
+    told = [
+        line.rsplit("|", 2)[1].strip()
+        for line in card.split("## Figures")[1].split("By ")[0].splitlines()
+        if "|" in line
+    ]
+    assert told[2:] == [f"{value:.3f}" for value in manifest.figures.values()]
