@@ -147,7 +147,7 @@ def instances_figures(
     quiet: list[list[tuple[int, float]]],
     thresholds: dict[str, float],
 ) -> dict[str, float]:
-    """COCO's AP for boxes and masks, AP50 per class, and the shares of damaged and of undamaged photos called damaged."""
+    """COCO's AP for boxes and masks, AP50 per class, and how many damaged and undamaged photos are called damaged."""
     figures = {f"box_{name}": value for name, value in average_precision(photos, boxes, labels, "bbox").items()}
     found = average_precision(photos, masks, labels, "segm")
     figures |= {f"mask_{name}": found[name] for name in ("ap", "ap50", "ap75")}
