@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from training.schedules import OneCycle, Schedule, at_progress
 from training.stages import Stage
@@ -45,6 +45,12 @@ class Recipe(BaseModel):
     task: dict[str, Any] = Field(default_factory=dict)
     data: dict[str, str] = Field(default_factory=dict, description="Files of the data folder, by role")
     terms: dict[str, str] = Field(default_factory=dict, description="licence of the weights, and why")
+    _file: str = PrivateAttr(default="")
+
+    @property
+    def file(self) -> str:
+        """What the recipe's file is called, without its ending: weights of one name may come of several recipes."""
+        return self._file or self.name
 
     @field_validator("schedule", mode="before")
     @classmethod
@@ -93,7 +99,9 @@ def read(name: str, changes: list[str] | None = None) -> Recipe:
             if not isinstance(place, dict):
                 raise ValueError(f"--set {change!r}: {parent} is a value, it has no keys")
         place[last] = value
-    return Recipe.model_validate(table)
+    recipe = Recipe.model_validate(table)
+    recipe._file = Path(name).stem
+    return recipe
 
 
 def _table(name: str) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def export(task: Task, state: dict[str, Any], folder: Path) -> Manifest:
         table=[LabelRow(**row) for row in task.table] if isinstance(task, ClassifierTask) else [],
         input=Input(width=side, height=side),
         training=Training(
-            recipe=recipe.name,
+            recipe=recipe.file,
             data=sorted(value for role, value in recipe.data.items() if role != "column")
             or [head["table"] for head in recipe.task["heads"].values()],
             start=recipe.start,

@@ -157,5 +157,11 @@ def test_what_nobody_would_serve_is_refused_before_training(change: str, expecte
         served(recipes.read("attributes", [change]))
 
 
+def test_a_recipe_knows_its_file_whatever_it_names_the_weights() -> None:
+    second = read("attributes_second")
+    assert (second.name, second.file) == ("attributes", "attributes_second")
+    assert read("damage", ["name=rust"]).file == "damage"
+
+
 def test_what_is_called_otherwise_is_served_by_its_kind() -> None:
     assert served(recipes.read("attributes", ["name=boats"])).name == "boats"
