@@ -35,6 +35,18 @@ def grow(state: Mapping[str, Tensor], start: str, target: str) -> dict[str, Tens
     return grown
 
 
+def undo(state: Mapping[str, Tensor], start: str, target: str) -> dict[str, Tensor]:
+    """`state` of `target`, grown from `start` and with its inserted blocks still identities, as that of `start` again.
+
+    Raises `ValueError` where they have been trained: without them other outputs would come.
+    """
+    last, inserted = _last_norm(start, target), set(inserted_blocks(start, target))
+    for name, value in state.items():
+        if name.rsplit(f".{last}.", 1)[0] in inserted and name.endswith(("weight", "bias")) and value.any():
+            raise ValueError(f"{name} is not zero: the blocks that made a {target} of a {start} have been trained")
+    return {name: value for name, value in state.items() if ".".join(name.split(".")[:2]) not in inserted}
+
+
 def _last_norm(start: str, target: str) -> str:
     """Name of a block's last BatchNorm; `ValueError` where the one does not grow into the other."""
     for family, last in ((_BASIC, "bn2"), (_BOTTLENECK, "bn3")):

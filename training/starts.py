@@ -1,6 +1,7 @@
 """Starting weights: those of another's training, safetensors under torchvision's key names, or those served here."""
 
 import lzma
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,16 +24,20 @@ SHIPPED = "weights:"
 """A recipe's `start` with this before a name goes on from the weights that are served under it."""
 
 
-def go_on(network: nn.Module, start: str) -> bool:
-    """Loads all of the served weights that `start` (`weights:NAME`) names into `network`; False for any other start.
+def go_on(
+    network: nn.Module, start: str, fit: Callable[[dict[str, Tensor]], dict[str, Tensor]] = lambda state: state
+) -> bool:
+    """Loads all of the served weights that `start` (`weights:NAME`) names, as `fit` makes them, into `network`; False
+    for any other start.
 
     Raises `WeightsError` where there are none, `ValueError` where they do not fit.
     """
     if not start.startswith(SHIPPED):
         return False
     tensors = find(start.removeprefix(SHIPPED)).tensors()
+    state = fit({name: torch.from_numpy(np.ascontiguousarray(v)) for name, v in tensors.items()})
     try:
-        network.load_state_dict({name: torch.from_numpy(np.ascontiguousarray(v)) for name, v in tensors.items()})
+        network.load_state_dict(state)
     except RuntimeError as error:
         raise ValueError(f"{start} does not fit this recipe's network: {str(error).splitlines()[1].strip()}") from error
     return True

@@ -29,9 +29,10 @@ def _tell(done: int, of: int) -> None:
 
 
 class ClassifierTask(Task):
-    """Recipe keys under `task`: `frozen` (stages left as they are, 0-3), `variants` (varied copies of each photo whose
-    features are kept), `grow_from` (architecture of the starting weights, where it is shallower), `mixup` (alpha; 0:
-    none), `balance` (`none`; `sampled`: every class as often as any other; `adjusted`: logits shifted by the classes'
+    """Recipe keys under `task`: `frozen` (stages left as they are, 0-3), `cached` (whether what they give is kept on
+    disk, as it is unless told otherwise), `variants` (varied copies of each photo whose features are kept), `grow_from`
+    (architecture of the starting weights, where it is shallower), `grow` (`start` or `end` of the run: when it becomes
+    the recipe's; `end` unless told otherwise where three stages are frozen), `mixup` (alpha; 0: none), `balance` (`none`; `sampled`: every class as often as any other; `adjusted`: logits shifted by the classes'
     shares)."""
 
     def __init__(self, recipe: Recipe, data: Path, work: Path) -> None:
@@ -39,6 +40,10 @@ class ClassifierTask(Task):
         self.table = label_table.read(label_table.find(data, recipe.data["label_table"]))
         self.labels = [row["label"] for row in self.table]
         self.frozen, self.variants = int(recipe.task.get("frozen", 0)), int(recipe.task.get("variants", 1))
+        self.cached = self.frozen > 0 and bool(recipe.task.get("cached", True))
+        self.grow = str(recipe.task.get("grow", "end" if self.frozen >= 3 else "start"))
+        if self.grow not in ("start", "end"):
+            raise ValueError(f"task.grow: {self.grow!r}, expected start or end")
         found = formats.labelled(recipe, data, self.labels)
         self.train_rows, self.val_rows = found["train"][0], found["val"][0]
         self.archives = {split: archive for split, (_, archive) in found.items()}
@@ -49,11 +54,10 @@ class ClassifierTask(Task):
         if self.balance not in ("none", "sampled", "adjusted"):
             raise ValueError(f"task.balance: {self.balance!r}, expected none, sampled or adjusted")
 
-    # The network is trained at its starting depth: blocks inserted as identity would cost time and change nothing
-    # while the trunk is frozen. `export` grows it.
+    # Blocks inserted as identity cost time in every step; with `grow` at the end, what a run leaves is grown.
     @property
     def architecture(self) -> str:
-        return self.grown_from if self.frozen >= 3 else self.recipe.architecture
+        return self.grown_from if self.grow == "end" else self.recipe.architecture
 
     @property
     def grown_from(self) -> str:
@@ -63,11 +67,15 @@ class ClassifierTask(Task):
     def network(self) -> nn.Module:
         network = build(self.architecture, {"label": self.labels}, self.recipe.network)
         assert isinstance(network, Classifier)
-        if not starts.go_on(network.network, self.recipe.start):
+        if not starts.go_on(network.network, self.recipe.start, self._shrunk):
             self._start(network.network)
         for stage in ("conv1", "bn1", *STAGES[: self.frozen]) if self.frozen else ():
             getattr(network.network, stage).requires_grad_(False)
         return network
+
+    def _shrunk(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Served weights at the depth of this run."""
+        return growth.undo(state, self.architecture, self.recipe.architecture)
 
     def _start(self, network: nn.Module) -> None:
         """Pretrained weights, grown where they are of a shallower network; the last layer starts at zero."""
@@ -130,7 +138,7 @@ class ClassifierTask(Task):
 
     def prepare(self) -> None:
         """The features, before several processes ask for them at once."""
-        if self.frozen:
+        if self.cached:
             _ = self.features
 
     @cached_property
@@ -159,7 +167,7 @@ class ClassifierTask(Task):
 
     def sample(self, index: int, side: int, rng: np.random.Generator) -> Any:
         label = self.train_rows[index].label
-        if not self.frozen:
+        if not self.cached:
             return self.pixels("train", index, side, rng), label
         row = len(self.val_rows) + index + int(rng.integers(self.variants)) * len(self.train_rows)
         return np.asarray(self.features[row]), label
@@ -170,7 +178,7 @@ class ClassifierTask(Task):
 
     def _logits(self, network: nn.Module, arrays: Tensor) -> Tensor:
         assert isinstance(network, Classifier)
-        if not self.frozen:
+        if not self.cached:
             return network(arrays)["label"]
         return network.classify(arrays.permute(0, 3, 1, 2).float(), self.frozen)
 
@@ -198,7 +206,7 @@ class ClassifierTask(Task):
         right = 0
         for start in range(0, len(self.val_rows), 32):
             rows = range(start, min(start + 32, len(self.val_rows)))
-            if self.frozen:
+            if self.cached:
                 arrays = np.array(self.features[start : rows.stop])
             else:
                 arrays = np.stack([self.pixels("val", row, self.recipe.side(1.0), None) for row in rows])

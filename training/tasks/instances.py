@@ -1,6 +1,8 @@
 """Instances with boxes and masks: any set of outlines, and photos on which nothing is to be found."""
 
+from collections import Counter
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,18 +32,55 @@ def rasterise(rings: Sequence[np.ndarray], side: int) -> np.ndarray:
     return np.asarray(mask)
 
 
-def frame(size: tuple[int, int], zoom: float, rng: np.random.Generator) -> tuple[float, float, float, float]:
-    """A random part of a photo, each side at least `1 - zoom` of its own; x1, y1, x2, y2."""
+def frame(
+    size: tuple[int, int], least: float, rng: np.random.Generator, most: float = 1.0
+) -> tuple[float, float, float, float]:
+    """A random part of a photo, each side `least` to `most` of its own; x1, y1, x2, y2."""
     width, height = size
-    w, h = width * rng.uniform(1 - zoom, 1), height * rng.uniform(1 - zoom, 1)
+    w, h = width * rng.uniform(least, most), height * rng.uniform(least, most)
     x, y = rng.uniform(0, width - w), rng.uniform(0, height - h)
     return x, y, x + w, y + h
+
+
+def bare_frame(
+    size: tuple[int, int], boxes: np.ndarray, rng: np.random.Generator, tries: int = 20
+) -> tuple[float, float, float, float] | None:
+    """A random part of a photo that keeps off all `boxes` (n, 4) by a fiftieth of its sides; None where none turned up.
+
+    A fifth to three fifths of each side, so that what is seen is a close-up of sound panels.
+    """
+    gap = np.array([-size[0], -size[1], size[0], size[1]]) / 50
+    for _ in range(tries):
+        x1, y1, x2, y2 = part = frame(size, 0.2, rng, most=0.6)
+        near = boxes + gap
+        clear = (near[:, 0] >= x2) | (near[:, 2] <= x1) | (near[:, 1] >= y2) | (near[:, 3] <= y1)
+        if clear.all():
+            return part
+    return None
+
+
+def repeats(photos: Sequence[Annotated], threshold: float) -> np.ndarray:
+    """How often each photo is to be drawn, relative to one of common labels only: sqrt(`threshold` / share of the
+    photos that show its rarest label), at least 1. Repeat-factor sampling (Gupta et al. 2019, arXiv:1908.03195)."""
+    shown = [{one.label for one in photo.instances} for photo in photos]
+    count = Counter(label for labels in shown for label in labels)
+    factor = {label: max(1.0, (threshold * len(photos) / number) ** 0.5) for label, number in count.items()}
+    return np.array([max((factor[label] for label in labels), default=1.0) for labels in shown])
+
+
+def spread(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """As many indices as there are weights, shuffled, each as often as its share says, rounded up or down at random."""
+    among = rng.permutation(len(weights))
+    edges = np.cumsum(weights[among]) / weights.sum() * len(weights)
+    marks = np.arange(len(weights)) + rng.random()
+    return rng.permutation(among[np.searchsorted(edges, np.minimum(marks, edges[-1]))])
 
 
 class InstancesTask(Task):
     """Recipe keys under `task`: `labels`, `rename` (names in the files to labels), `zoom` (largest share cut from a
     side), `negatives` (photos without any instance that an epoch adds, from the archive `data.negatives`; false alarms
-    are counted on `data.quiet`), `frozen` (layers of the trunk left as they are), `focal` (gamma of the focal loss for
+    are counted on `data.quiet`), `bare` (share of the photos of which a part without any instance is shown, where there is
+    one), `rare` (labels on a smaller share of the photos than this are shown more often; 0: as they come), `frozen` (layers of the trunk left as they are), `focal` (gamma of the focal loss for
     labels; 0: cross-entropy), `grow_from` (the start's architecture, where it is shallower), `every` (take every n-th
     photo, for a trial)."""
 
@@ -52,6 +91,7 @@ class InstancesTask(Task):
         self.photos = {split: photos for split, (photos, _) in found.items()}
         self.archives = {split: archive for split, (_, archive) in found.items()}
         self.zoom = float(recipe.task.get("zoom", 0.3))
+        self.bare, self.rare = float(recipe.task.get("bare", 0)), float(recipe.task.get("rare", 0))
         self.negatives = Archive(data / recipe.data["negatives"]) if "negatives" in recipe.data else None
         self.quiet = Archive(data / recipe.data["quiet"]) if "quiet" in recipe.data else None
         self.empty = self.negatives.names() if self.negatives else []
@@ -94,14 +134,20 @@ class InstancesTask(Task):
         return [{"params": rest, "scale": 1.0}, {"params": trunk, "scale": self.recipe.trunk_rate}]
 
     def order(self, epoch: int) -> np.ndarray:
-        """Every photo once, and `negatives` of the empty ones, whose numbers follow."""
+        """Every photo once, or by how rare its labels are, and `negatives` of the empty ones, whose numbers follow."""
         rng = np.random.default_rng((self.recipe.seed, epoch))
         known = len(self.photos["train"])
         empty = (
             rng.choice(len(self.empty), min(len(self.empty), int(self.recipe.task.get("negatives", 0))), replace=False)
             + known
         )
-        return rng.permutation(np.concatenate([np.arange(known), empty]).astype(np.int64))
+        photos = spread(self.repeats, rng) if self.rare else np.arange(known)
+        return rng.permutation(np.concatenate([photos, empty]).astype(np.int64))
+
+    @cached_property
+    def repeats(self) -> np.ndarray:
+        """How often each photo is shown, relative to the others."""
+        return repeats(self.photos["train"], self.rare)
 
     def _read(self, index: int) -> tuple[np.ndarray, list[Instance]]:
         rows = self.photos["train"]
@@ -114,7 +160,10 @@ class InstancesTask(Task):
         """A random frame of the photo, maybe mirrored, with the instances of which at least a quarter is left."""
         pixels, instances = self._read(index)
         height, width = pixels.shape[:2]
-        x1, y1, x2, y2 = frame((width, height), self.zoom, rng)
+        part = None
+        if self.bare and instances and rng.random() < self.bare:
+            part = bare_frame((width, height), np.array([one.box() for one in instances]), rng)
+        x1, y1, x2, y2 = part or frame((width, height), 1 - self.zoom, rng)
         image = Image.fromarray(pixels).resize((side, side), Image.Resampling.BILINEAR, box=(x1, y1, x2, y2))
         image = augment.light(image, 0.2, rng)
         mirrored = rng.random() < 0.5

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torchvision.models import get_model
 
-from training.growth import BLOCKS, awakened, grow, inserted_blocks
+from training.growth import BLOCKS, awakened, grow, inserted_blocks, undo
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +100,18 @@ def test_inserted_blocks_are_named() -> None:
 def test_what_does_not_grow_is_refused(start: str, target: str) -> None:
     with pytest.raises(ValueError, match=f"{start} does not grow into {target}"):
         grow({}, start, target)
+
+
+def test_growing_is_undone_while_the_inserted_blocks_are_identities(small: nn.Module) -> None:
+    state = grow(small.state_dict(), "resnet50", "resnet101")
+    back = undo(state, "resnet50", "resnet101")
+    assert back.keys() == small.state_dict().keys()
+    assert all(torch.equal(value, back[name]) for name, value in small.state_dict().items())
+
+
+@pytest.mark.parametrize("name", ["layer3.6.bn3.weight", "layer3.22.bn3.bias"])
+def test_trained_blocks_are_not_thrown_away(small: nn.Module, name: str) -> None:
+    state = grow(small.state_dict(), "resnet50", "resnet101")
+    state[name][3] = 0.5
+    with pytest.raises(ValueError, match=rf"{name} is not zero"):
+        undo(state, "resnet50", "resnet101")

@@ -181,6 +181,23 @@ def test_a_grown_network_is_trained_at_its_starting_depth_while_frozen(data: Pat
     grown = ["architecture=resnet152", "task.grow_from=resnet50"]
     assert make(data, tmp_path, *grown).architecture == "resnet50"
     assert make(data, tmp_path, *grown, "task.frozen=0").architecture == "resnet152"
+    assert make(data, tmp_path, *grown, "task.frozen=0", "task.grow=end").architecture == "resnet50"
+    with pytest.raises(ValueError, match=r"task\.grow: 'never', expected start or end"):
+        make(data, tmp_path, *grown, "task.grow=never")
+
+
+def test_frozen_stages_need_no_cache(data: Path, tmp_path: Path) -> None:
+    task = make(data, tmp_path, "task.frozen=2", "task.cached=false")
+    network = task.network()
+    assert not any(p.requires_grad for p in network.network.layer2.parameters())
+    assert all(p.requires_grad for p in network.network.layer3.parameters())
+    samples = [task.sample(2, 24, np.random.default_rng(seed)) for seed in range(2)]
+    assert samples[0][0].shape == (24, 24, 3)
+    assert (samples[0][0] != samples[1][0]).any()
+    task.prepare()
+    assert torch.isfinite(task.losses(network, task.collate(samples))["label"])
+    assert 0 <= task.figures(network)["top1"] <= 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_missing_key_is_named(data: Path, tmp_path: Path) -> None:

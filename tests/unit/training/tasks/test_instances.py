@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from tests.unit.training import drawn
 from training import recipe as recipes
 from training import starts, tasks
-from training.data.annotated import Instance
-from training.tasks.instances import InstancesTask, frame, rasterise
+from training.data.annotated import Annotated, Instance
+from training.tasks.instances import InstancesTask, bare_frame, frame, rasterise, repeats, spread
 
 
 def make(data: Path, *changes: str) -> InstancesTask:
@@ -41,14 +41,61 @@ def test_rings_are_united_and_cut_to_the_frame() -> None:
     assert mask[5, 5] == 0
 
 
-@pytest.mark.parametrize("zoom", [0.0, 0.3])
-def test_a_frame_is_inside_and_large_enough(zoom: float) -> None:
+@pytest.mark.parametrize(("least", "most"), [(1.0, 1.0), (0.7, 1.0), (0.2, 0.6)])
+def test_a_frame_is_inside_and_of_the_size_asked(least: float, most: float) -> None:
     for seed in range(50):
-        x1, y1, x2, y2 = frame((60, 40), zoom, np.random.default_rng(seed))
+        x1, y1, x2, y2 = frame((60, 40), least, np.random.default_rng(seed), most)
         assert -1e-9 <= x1 < x2 <= 60 + 1e-9
         assert -1e-9 <= y1 < y2 <= 40 + 1e-9
-        assert x2 - x1 >= 60 * (1 - zoom) - 1e-9
-        assert y2 - y1 >= 40 * (1 - zoom) - 1e-9
+        assert 60 * least - 1e-9 <= x2 - x1 <= 60 * most + 1e-9
+        assert 40 * least - 1e-9 <= y2 - y1 <= 40 * most + 1e-9
+
+
+def test_a_bare_frame_keeps_off_every_box() -> None:
+    boxes, places = np.array([[30.0, 20, 50, 40], [0, 60, 100, 70]]), set()
+    for seed in range(50):
+        if (part := bare_frame((100, 80), boxes, np.random.default_rng(seed))) is None:
+            continue
+        x1, y1, x2, y2 = part
+        for left, top, right, bottom in boxes:
+            assert (
+                x1 >= right + 2 - 1e-9 or x2 <= left - 2 + 1e-9 or y1 >= bottom + 1.6 - 1e-9 or y2 <= top - 1.6 + 1e-9
+            )
+        places.add((round(x1), round(y1)))
+    assert len(places) > 20
+
+
+def test_there_is_no_bare_frame_where_damage_is_everywhere() -> None:
+    assert bare_frame((100, 80), np.array([[0.0, 0, 100, 80]]), np.random.default_rng(0)) is None
+
+
+def test_rare_labels_are_drawn_more_often() -> None:
+    """One photo of sixteen shows label 1: at a threshold of a quarter it counts sqrt(4) times."""
+    ring = [np.array([[0, 0], [4, 0], [4, 4]], np.float32)]
+    photos = [Annotated(n, f"{n}.png", 8, 8, [Instance(int(n == 5), ring)]) for n in range(15)]
+    photos.append(Annotated(15, "bare.png", 8, 8, []))
+    weights = repeats(photos, 0.25)
+    assert weights.tolist() == [2.0 if n == 5 else 1.0 for n in range(16)]
+    drawn_often = np.zeros(16)
+    for seed in range(400):
+        drawn_often += np.bincount(spread(weights, np.random.default_rng(seed)), minlength=16)
+    assert drawn_often.sum() == 400 * 16  # an epoch stays as long as it was
+    np.testing.assert_allclose(drawn_often / 400, weights * 16 / 17, atol=0.09)
+
+
+def test_common_labels_are_drawn_once() -> None:
+    order = spread(np.ones(50), np.random.default_rng(3))
+    assert sorted(order) == list(range(50))
+    assert order.tolist() != list(range(50))
+
+
+def test_an_epoch_may_show_sound_parts_and_rare_labels_more(data: Path) -> None:
+    task = make(data, "task.bare=1.0", "task.rare=0.9")
+    assert len(task.order(0)) == len(make(data).order(0))
+    bare = [task.sample(0, 64, np.random.default_rng(seed)) for seed in range(40)]
+    assert sum(not kept for _, kept in bare) >= 2  # where chance found a part that shows nothing
+    for pixels, kept in bare:
+        assert bool(kept) == bool((pixels.mean(axis=2) < 100).any())
 
 
 def test_outlines_move_with_the_photo(task: InstancesTask) -> None:
