@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 
 from app import intake
+from app.ask import Ask, Call
 from app.errors import ClientGone, DeadlineExceeded, Problem
 from app.metrics import Metrics
-from app.pipeline import Ask, Call, Pipeline
+from app.pipeline import Pipeline
 from app.settings import Settings
 
 T = TypeVar("T")

@@ -1,17 +1,22 @@
-"""Which region of the photo a predictor reads: the caller's box, or all of it."""
+"""Which region of the photo a predictor reads: the caller's box, what another predictor found, or all of it."""
 
+import dataclasses
 import math
 import re
+from collections.abc import Container, Iterable, Mapping
 
 from app.errors import InvalidOption
-from models.photo import Header, Region
-from models.predictor import Specification
+from app.schemas import AnyPredictor
+from models.photo import Header, Region, clip_box, whole
+from models.predictor import Options, Specification
 
 Box = tuple[float, float, float, float]
 
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 LEAST = 1.0
 """Pixels a side that must be left of a box after it is cut to the photo."""
+MOST = 16
+"""Regions of one photo that are read; a crowd of small ones would keep the device from everybody else."""
 
 
 def parse_box(text: str) -> Box:
@@ -27,21 +32,58 @@ def parse_box(text: str) -> Box:
     return x1, y1, x2, y2
 
 
-def locate(specification: Specification, box: Box | None, header: Header) -> Region:
-    """The first region of the specification's that there is, cut to the photo. Raises `InvalidOption`."""
-    if box is None or "box" not in specification.regions:
-        return Region(0.0, 0.0, float(header.width), float(header.height))
-    x1, x2 = (min(max(x, 0.0), float(header.width)) for x in (box[0], box[2]))
-    y1, y2 = (min(max(y, 0.0), float(header.height)) for y in (box[1], box[3]))
-    if x2 - x1 < LEAST or y2 - y1 < LEAST:
+def source(specification: Specification, box: Box | None, options: Options, served: Container[str]) -> str:
+    """The first of the specification's sources that there is: `box`, `photo`, or a served predictor's name."""
+    for one in specification.regions:
+        if one == "box":
+            if box is not None:
+                return one
+        elif one == "photo" or (one in served and getattr(options, "vehicle", "auto") != "whole"):
+            return one
+    return "photo"
+
+
+def named(box: Box | None, header: Header) -> Region:
+    """The caller's box, cut to the photo; all of the photo without one. Raises `InvalidOption`."""
+    if box is None:
+        return whole(header)
+    region = clip_box(*box, header)
+    if region is None or region.x2 - region.x1 < LEAST or region.y2 - region.y1 < LEAST:
         raise InvalidOption(
             f"Nothing is left of `box` inside the photo, which is {header.width} x {header.height} pixels "
             "after EXIF orientation. Give it in those pixels, or leave it out."
         )
-    return Region(x1, y1, x2, y2, source="box")
+    return region
+
+
+def around(region: Region, margin: float, header: Header) -> Region | None:
+    """A region that a predictor found, with a margin that is a share of its sides, cut to the photo; None where
+    nothing of it lies there."""
+    across, down = margin * (region.x2 - region.x1), margin * (region.y2 - region.y1)
+    cut = clip_box(region.x1 - across, region.y1 - down, region.x2 + across, region.y2 + down, header)
+    return cut and dataclasses.replace(region, x1=cut.x1, y1=cut.y1, x2=cut.x2, y2=cut.y2)
 
 
 def scale_for(specification: Specification, region: Region) -> float:
     """The fraction of full size at which the photo still has the pixels this predictor reads, at most 1."""
     width, height = specification.reads
     return min(1.0, max(width / (region.x2 - region.x1), height / (region.y2 - region.y1)))
+
+
+def check(predictors: Mapping[str, AnyPredictor]) -> None:
+    """At start: raises `ValueError` where predictors wait for each other's regions in a circle."""
+    for name in predictors:
+        _follow(name, predictors, [])
+
+
+def _follow(name: str, predictors: Mapping[str, AnyPredictor], way: list[str]) -> None:
+    if name in way:
+        raise ValueError(f"predictors read each other's regions in a circle: {' <- '.join([*way, name])}")
+    for other in _others(predictors[name].specification):
+        if other in predictors:
+            _follow(other, predictors, [*way, name])
+
+
+def _others(specification: Specification) -> Iterable[str]:
+    """The predictors whose regions this one may read."""
+    return (one for one in specification.regions if one not in ("box", "photo"))

@@ -8,7 +8,7 @@ from importlib import metadata
 
 from fastapi import FastAPI
 
-from app import errors
+from app import errors, locate
 from app.batcher import Batcher
 from app.door import Door
 from app.metrics import Metrics
@@ -55,6 +55,7 @@ def create_app(settings: Settings | None = None, predictors: Mapping[str, AnyPre
         served = discover(settings.weights_dir, settings.predictors)
     else:
         served = chosen(predictors, settings.predictors)
+    locate.check(served)
     metrics = Metrics()
     device = "cpu" if settings.device == "cpu" else resolve_device(settings.device)  # which may load a large library
     batcher = Batcher(device, queue_limit=settings.queue_limit, observer=metrics)

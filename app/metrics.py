@@ -59,6 +59,12 @@ class Metrics:
         self._depth = Gauge(
             "carlens_queue_depth", "Items waiting for the device.", ("predictor",), registry=self.registry
         )
+        self._located = Counter(
+            "carlens_located",
+            "Photos in which this predictor looked for what others read: `found`, `none` or `failed`.",
+            ("predictor", "outcome"),
+            registry=self.registry,
+        )
         self._rejected = Counter(
             "carlens_rejected",
             "Items refused or dropped, by the reason why.",
@@ -90,6 +96,10 @@ class Metrics:
 
     def rejected(self, predictor: str, reason: Reason) -> None:
         self._rejected.labels(predictor, reason).inc()
+
+    def located(self, predictor: str, outcome: Literal["found", "none", "failed"]) -> None:
+        """Once a photo in which `predictor` looked for the regions that others read."""
+        self._located.labels(predictor, outcome).inc()
 
     def batch(self, name: str, size: int, padded: int, seconds: float) -> None:
         """The batcher's observer: one batch of `size` items was run as `padded` rows."""

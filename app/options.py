@@ -2,20 +2,26 @@
 
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Annotated, Any, TypeVar, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_origin
 
 from fastapi import Depends, Query, Request
-from pydantic import Field, TypeAdapter, create_model
+from pydantic import Field, TypeAdapter, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from starlette.datastructures import QueryParams
 
+from app.ask import Ask
 from app.errors import InvalidOption
+from app.locate import MOST
 from app.schemas import AnyPredictor
 from models.predictor import Options
 
 Chosen = TypeVar("Chosen", bound=Options)
 
 LISTS = (list, set, frozenset, tuple)
+VEHICLE = (
+    "`auto`: the photo's main vehicle is found first, and what is around it is left out. `whole`: all of the photo is "
+    f"read. `all`: each vehicle is read, at most {MOST}; the answer has them under `vehicles`, the main one first."
+)
 NOTES = {"default", "description", "title", "examples"}
 """What two predictors may say differently of an option they share."""
 
@@ -61,8 +67,11 @@ def from_query(model: type[Chosen]) -> Callable[..., Awaitable[Chosen]]:
     return read if known else nothing
 
 
-def inspect_options(predictors: Iterable[AnyPredictor]) -> type[Options]:
-    """`tasks` and the union of all predictors' options. Raises `ValueError` where two use one name differently."""
+def inspect_options(predictors: Iterable[AnyPredictor], every: bool = True) -> type[Options]:
+    """`tasks` and the union of all predictors' options; with `every`, their `vehicle` may also be `all`.
+
+    Raises `ValueError` where two use one name differently.
+    """
     predictors = list(predictors)
     names = [predictor.specification.name for predictor in predictors]
     tasks = Field(
@@ -80,7 +89,9 @@ def inspect_options(predictors: Iterable[AnyPredictor]) -> type[Options]:
                 raise ValueError(f"{owners[option]} and {name} both have an option `{option}`, of different types")
             owners.setdefault(option, name)
             fields.setdefault(option, (field.annotation, field))
-    return create_model("InspectOptions", __base__=Options, **fields)
+    if every and "vehicle" in fields:
+        fields["vehicle"] = (Literal["auto", "whole", "all"], Field(default="auto", description=VEHICLE))
+    return create_model("InspectOptions" if every else "DrawOptions", __base__=Options, **fields)
 
 
 def _meaning(field: FieldInfo) -> dict[str, Any]:
@@ -91,17 +102,30 @@ def _meaning(field: FieldInfo) -> dict[str, Any]:
 
 def share(options: Options, model: type[Options]) -> Options:
     """The part of inspect's options that one predictor has; what the caller did not give keeps its own default."""
-    known = parameters(model)
-    return model.model_validate({name: getattr(options, name) for name in options.model_fields_set if name in known})
+    given = {name: getattr(options, name) for name in options.model_fields_set if name in parameters(model)}
+    if given.get("vehicle") == "all":  # inspect's own: each predictor reads the main one first
+        del given["vehicle"]
+    return model.model_validate(given)
 
 
-def chosen(tasks: str | None, names: Iterable[str]) -> list[str]:
-    """The tasks asked for, in that order, each once; all where none is named. Raises `InvalidOption`."""
+def task(predictor: AnyPredictor, options: Options) -> Ask:
+    """One predictor asked with its part of the options of several. Raises `InvalidOption`."""
+    model, name = predictor.specification.options, predictor.specification.name
+    try:
+        own = share(options, model)
+    except ValidationError as error:
+        raise InvalidOption(f"The options do not fit {name}: {error.errors()[0]['msg']}.") from error
+    return Ask.of(predictor, own, every="vehicle" in parameters(model) and getattr(options, "vehicle", None) == "all")
+
+
+def chosen(tasks: str | None, names: Iterable[str], lack: str = "is not served") -> list[str]:
+    """The tasks asked for, in that order, each once; all where none is named. Raises `InvalidOption` for one that is
+    not among the names, which `lack` says of it."""
     served = list(names)
     if tasks is None:
         return served
     wanted = list(dict.fromkeys(task.strip() for task in tasks.split(",")))
     for task in wanted:
         if task not in served:
-            raise InvalidOption(f"`tasks` names `{task[:60]}`, which is not served. There are: {', '.join(served)}.")
+            raise InvalidOption(f"`tasks` names `{task[:60]}`, which {lack}. There are: {', '.join(served)}.")
     return wanted

@@ -7,90 +7,58 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Generic, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from app import batcher as batching
+from app.ask import Answer, Ask, Call
 from app.batcher import Batcher
 from app.budget import PixelBudget
-from app.errors import (
-    DeadlineExceeded,
-    NotReady,
-    Overloaded,
-    PredictionFailed,
-    Problem,
-    ShuttingDown,
-    from_photo_error,
-)
-from app.locate import Box, locate, parse_box, scale_for
+from app.errors import Problem, from_photo_error
+from app.failures import problem_of
+from app.locate import MOST, around, named, scale_for, source
 from app.metrics import Metrics
+from app.pixels import Pixels
 from app.schemas import AnyPredictor, TaskTimings
 from app.settings import Settings
-from models.photo import Header, Limits, Photo, PhotoError, Region, decode, read_header
-from models.predictor import Arrays, Options
+from models.photo import Header, Limits, Photo, PhotoError, Region, decode, read_header, whole
+from models.predictor import Arrays
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Clock = Callable[[], float]
+Outcome = Answer | Problem
 
 log = logging.getLogger("carlens.pipeline")
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """One predictor asked with its options; `box` is the caller's region, where this predictor takes one."""
+class Each:
+    """One of the regions that a predictor found, and what those asked about every region said of it."""
 
-    predictor: AnyPredictor
-    options: Options
-    box: Box | None = None
-
-    @property
-    def name(self) -> str:
-        return self.predictor.specification.name
-
-    @classmethod
-    def of(cls, predictor: AnyPredictor, options: Options) -> "Ask":
-        """Raises `InvalidOption` where the box is none."""
-        text = getattr(options, "box", None) if "box" in predictor.specification.regions else None
-        return cls(predictor, options, None if text is None else parse_box(text))
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """What of the request the path needs: its id for the log, and the clock's time when the answer is due."""
-
-    request_id: str
-    deadline: float
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One predictor's answer, and the same as JSON."""
-
-    value: BaseModel
-    json: bytes
-    timings: TaskTimings
+    region: Region
+    outcomes: dict[str, Outcome]
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What came of one photo, by predictor in the order asked."""
+    """What came of one photo: by predictor in the order asked, of the region that is meant; and of each region."""
 
     header: Header
     decode_ms: float
-    outcomes: dict[str, Answer | Problem]
+    outcomes: dict[str, Outcome]
+    each: list[Each] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn(Generic[T]):
-    """One predictor's answer drawn on the photo; `picture` is what the caller's encoder made of it."""
+    """Answers drawn on the photo; `picture` is what the caller's encoder made of it."""
 
     picture: T
-    answer: Answer
+    answers: dict[str, Answer]
     decode_ms: float
     draw_ms: float
 
@@ -100,6 +68,29 @@ class _Prepared:
     item: Arrays
     region: Region
     milliseconds: float
+    locate_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One predictor busy with one region of the photo."""
+
+    preparing: "asyncio.Task[_Prepared | Problem]"
+    answering: "asyncio.Task[Outcome]"
+
+
+@dataclass(slots=True)
+class _Round:
+    """All asks about one photo, by name: where their regions come from and the work on each region; and the regions
+    that were found, by the predictor that found them. `decoded` is when there were pixels first."""
+
+    sources: dict[str, str]
+    works: dict[str, list[_Work]] = field(default_factory=dict)
+    regions: dict[str, list[Region] | None] = field(default_factory=dict)
+    decoded: float | None = None
+
+    def decode_ms(self, began: float) -> float:
+        return 0.0 if self.decoded is None else _ms(self.decoded - began)
 
 
 class Pipeline:
@@ -133,56 +124,145 @@ class Pipeline:
                 # photos that are being decoded will stand in the queue before this one
                 self._batcher.admit(ask.name, call.deadline, items=self._coming[ask.name] + 1)
             except Exception as error:
-                refused[ask.name] = self._problem(error, ask.name, call.request_id)
+                refused[ask.name] = problem_of(error, ask.name, call.request_id)
         return refused
 
     async def look(self, asks: Sequence[Ask], data: bytes, call: Call) -> Seen:
         """One decode, all predictors at once. Raises a `Problem` where the photo or a box is at fault."""
         began = self.clock()
-        header = await self._header(data, asks)
-        regions = [locate(ask.predictor.specification, ask.box, header) for ask in asks]
-        scale = max(scale_for(ask.predictor.specification, region) for ask, region in zip(asks, regions, strict=True))
-        held = await self._budget.take(decoded_pixels(header, scale))
+        pixels = await self._open(data, asks)
         try:
-            photo = await self._decode(data, header, scale, asks)
-            decode_ms = self._since(began)
-            async with asyncio.TaskGroup() as group:
-                preparing = [
-                    group.create_task(self._prepare(ask, photo, region, call))
-                    for ask, region in zip(asks, regions, strict=True)
-                ]
-                answering = [
-                    group.create_task(self._answer(ask, prepared, header, call))
-                    for ask, prepared in zip(asks, preparing, strict=True)
-                ]
-                del photo
-                await asyncio.wait(preparing)
-                held.release()  # the pixels are gone, the next photo may be decoded while this one waits for the device
+            done = await self._answers(asks, pixels, call)
         finally:
-            held.release()
-        return Seen(header, decode_ms, {ask.name: task.result() for ask, task in zip(asks, answering, strict=True)})
+            pixels.release()
+        outcomes = {name: [work.answering.result() for work in works] for name, works in done.works.items()}
+        each = [
+            Each(
+                region, {ask.name: outcomes[ask.name][n] for ask in asks if ask.every and done.sources[ask.name] == by}
+            )
+            for by, regions in done.regions.items()
+            for n, region in enumerate(regions or [])
+        ]
+        first = {ask.name: outcomes[ask.name][0] for ask in asks}
+        return Seen(pixels.header, done.decode_ms(began), first, [one for one in each if one.outcomes])
 
-    async def draw(self, ask: Ask, data: bytes, call: Call, encode: Callable[[NDArray[np.uint8]], T]) -> Drawn[T]:
-        """The answer drawn on the photo at full size; `encode` makes a file of the pixels, in a worker thread."""
+    async def draw(
+        self, asks: Sequence[Ask], data: bytes, call: Call, encode: Callable[[NDArray[np.uint8]], T]
+    ) -> Drawn[T]:
+        """The answers drawn on the photo at full size, one over the other; `encode` makes a file of the pixels, in a
+        worker thread. Raises the first `Problem` there is: a picture cannot say what is missing."""
         began = self.clock()
-        header = await self._header(data, [ask])
-        region = locate(ask.predictor.specification, ask.box, header)
-        held = await self._budget.take(header.width * header.height)
+        pixels = await self._open(data, asks)
         try:
-            photo = await self._decode(data, header, 1.0, [ask])
-            decode_ms = self._since(began)
-            prepared = await self._prepare(ask, photo, region, call)
-            answer = prepared if isinstance(prepared, Problem) else await self._finish(ask, prepared, header, call)
-            if isinstance(answer, Problem):
-                raise answer
-            began = self.clock()
-            try:
-                picture = await self._in_thread(lambda: encode(ask.predictor.draw(photo, answer.value)))
-            except Exception as error:
-                raise self._problem(error, ask.name, call.request_id) from error
-            return Drawn(picture, answer, decode_ms, self._since(began))
+            await pixels.at(1.0)
+            done = await self._answers(asks, pixels, call, keep=True)
+            answers: dict[str, Answer] = {}
+            for ask in asks:
+                outcome = done.works[ask.name][0].answering.result()
+                if isinstance(outcome, Problem):
+                    raise outcome
+                answers[ask.name] = outcome
+            drawing = self.clock()
+            photo = pixels.photo
+            for ask in asks:
+                try:
+                    drawn = await self._in_thread(ask.predictor.draw, photo, answers[ask.name].value)
+                except Exception as error:
+                    raise problem_of(error, ask.name, call.request_id) from error
+                photo = Photo(pixels.header, drawn)
+            picture = await self._in_thread(encode, photo.pixels)
+            return Drawn(picture, answers, done.decode_ms(began), self._since(drawing))
         finally:
-            held.release()
+            pixels.release()
+
+    async def _open(self, data: bytes, asks: Sequence[Ask]) -> Pixels:
+        """The photo by its header; every box lies in it. Nothing is decoded yet."""
+        header = await self._header(data, asks)
+        for ask in asks:
+            named(ask.box, header)
+        return Pixels(header, self._budget, lambda scale: self._decode(data, header, scale, asks))
+
+    async def _answers(self, asks: Sequence[Ask], pixels: Pixels, call: Call, keep: bool = False) -> _Round:
+        """All asks, and whoever finds regions for them, answered. The photo is decoded as fine as is needed, and given
+        back as soon as nobody needs it, unless it is to be kept."""
+        served = self.predictors
+        done = _Round({ask.name: source(ask.predictor.specification, ask.box, ask.options, served) for ask in asks})
+        rest = self._with_locators(asks, done.sources)
+        try:
+            async with asyncio.TaskGroup() as group:
+                while rest:
+                    waiting = {ask.name for ask in rest}
+                    turn = [ask for ask in rest if done.sources[ask.name] not in waiting]
+                    rest = [ask for ask in rest if done.sources[ask.name] in waiting]
+                    await self._begin(turn, done, pixels, call, group)
+                await _prepared(done.works)
+                if not keep:
+                    pixels.release()  # the next photo may be decoded while this one waits for the device
+        except ExceptionGroup as several:
+            raise several.exceptions[0] from several  # the decoder's: what fails in a task is its answer
+        return done
+
+    async def _begin(
+        self, asks: Sequence[Ask], done: _Round, pixels: Pixels, call: Call, group: asyncio.TaskGroup
+    ) -> None:
+        """Sets predictors to work whose regions can be told now, on pixels that are fine enough for all of them."""
+        header = pixels.header
+        regions = {ask.name: await self._regions(ask, done, header, call) for ask in asks}
+        scale = max(scale_for(ask.predictor.specification, region) for ask in asks for region in regions[ask.name])
+        if not pixels.fine_enough(scale):
+            await _prepared(done.works)
+            await pixels.at(scale)
+        if done.decoded is None:
+            done.decoded = self.clock()
+        for ask in asks:
+            located = done.sources[ask.name] in done.works
+            locate_ms = self._since(done.decoded) if located else None
+            done.works[ask.name] = []
+            for region in regions[ask.name]:
+                preparing = group.create_task(self._prepare(ask, pixels.photo, region, call, locate_ms))
+                answering = group.create_task(self._answer(ask, preparing, header, call))
+                done.works[ask.name].append(_Work(preparing, answering))
+
+    def _with_locators(self, asks: Sequence[Ask], sources: dict[str, str]) -> list[Ask]:
+        """The asks, and one for every predictor that is to find regions for them and was not asked itself; `sources`
+        is extended by theirs."""
+        found = list(asks)
+        for ask in found:
+            name = sources[ask.name]
+            if name in self.predictors and name not in sources:
+                predictor = self.predictors[name]
+                one = Ask(predictor, predictor.specification.options())
+                sources[name] = source(predictor.specification, None, one.options, self.predictors)
+                found.append(one)
+        return found
+
+    async def _regions(self, ask: Ask, done: _Round, header: Header, call: Call) -> list[Region]:
+        """What the predictor reads: at least one region; all of the photo where nothing was found."""
+        name, margin = done.sources[ask.name], ask.predictor.specification.margin
+        if name not in done.works:
+            return [named(ask.box, header)]
+        if name not in done.regions:
+            done.regions[name] = await self._found(name, done.works[name][0], header, call)
+        found = done.regions[name]
+        if found is None:
+            return [replace(whole(header), fallback=True)]
+        regions = [cut for region in found if (cut := around(region, margin, header))]
+        return (regions if ask.every else regions[:1]) or [whole(header)]
+
+    async def _found(self, name: str, work: _Work, header: Header, call: Call) -> list[Region] | None:
+        """The regions in the answer of the predictor `name`; None where it failed, which is counted."""
+        outcome = await work.answering
+        try:
+            if isinstance(outcome, Problem):
+                raise outcome
+            regions = self.predictors[name].regions(outcome.value, header)
+            found = [region for region in regions if around(region, 0.0, header)][:MOST]
+        except Exception as error:
+            self._metrics.located(name, "failed")
+            log.warning("request %s: %s failed, so the whole photo is read: %r", call.request_id, name, error)
+            return None
+        self._metrics.located(name, "found" if found else "none")
+        return found
 
     async def _header(self, data: bytes, asks: Sequence[Ask]) -> Header:
         try:
@@ -207,33 +287,35 @@ class Pipeline:
             self._metrics.rejected(ask.name, "bad_input")
         return from_photo_error(error)
 
-    async def _prepare(self, ask: Ask, photo: Photo, region: Region, call: Call) -> _Prepared | Problem:
+    async def _prepare(
+        self, ask: Ask, photo: Photo, region: Region, call: Call, locate_ms: float | None
+    ) -> _Prepared | Problem:
         began = self.clock()
         self._coming[ask.name] += 1
         try:
             item = await self._in_thread(ask.predictor.prepare, photo, region, ask.options)
             milliseconds = self._since(began)
             self._metrics.stage("prepare", milliseconds / 1000, ask.name)
-            return _Prepared(item, region, milliseconds)
+            return _Prepared(item, region, milliseconds, locate_ms)
         except Exception as error:
-            return self._problem(error, ask.name, call.request_id)
+            return problem_of(error, ask.name, call.request_id)
         finally:
             self._coming[ask.name] -= 1
 
     async def _answer(
         self, ask: Ask, preparing: "asyncio.Task[_Prepared | Problem]", header: Header, call: Call
-    ) -> Answer | Problem:
+    ) -> Outcome:
         prepared = await preparing
-        return prepared if isinstance(prepared, Problem) else await self._finish(ask, prepared, header, call)
-
-    async def _finish(self, ask: Ask, prepared: _Prepared, header: Header, call: Call) -> Answer | Problem:
+        if isinstance(prepared, Problem):
+            return prepared
         try:
             row = await self._batcher.submit(ask.name, prepared.item, deadline=call.deadline)
             began = self.clock()
             value, encoded = await self._in_thread(_finished, ask, row.output, header, prepared.region)
         except Exception as error:
-            return self._problem(error, ask.name, call.request_id)
+            return problem_of(error, ask.name, call.request_id)
         timings = TaskTimings(
+            locate=prepared.locate_ms,
             prepare=prepared.milliseconds,
             queue=round(row.queue_s * 1000, 2),
             device=round(row.device_s * 1000, 2),
@@ -255,32 +337,17 @@ class Pipeline:
             raise
 
     def _since(self, began: float) -> float:
-        return round((self.clock() - began) * 1000, 2)
+        return _ms(self.clock() - began)
 
-    def _problem(self, error: Exception, name: str, request_id: str) -> Problem:
-        match error:
-            case Problem():
-                return error
-            case batching.QueueFull():
-                return Overloaded(
-                    f"More photos wait for {name} than can be answered in time. Try again after Retry-After.",
-                    retry_after_s=error.retry_after_s,
-                )
-            case batching.Expired():
-                return DeadlineExceeded(f"The answer of {name} was not ready before the deadline. Allow more time.")
-            case batching.Stopping():
-                return ShuttingDown("The service is stopping. Send the photo again: another instance may answer.")
-            case batching.NotServing():
-                return NotReady(
-                    f"The predictor {name} is not ready. /health/ready says which are.",
-                    extra={"predictors": {name: error.state}},
-                )
-            case batching.DeviceDied():
-                log.error("device died under %s, request %s", name, request_id)
-                return NotReady(f"The device of {name} has stopped. /health/ready says which predictors are ready.")
-        failed = PredictionFailed(f"The {name} predictor failed on this photo. The log has it under this request_id.")
-        failed.__cause__ = error  # for the log, written where the problem is told
-        return failed
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 2)
+
+
+async def _prepared(works: Mapping[str, Sequence[_Work]]) -> None:
+    """Returns once nobody needs the pixels any more."""
+    if preparing := [work.preparing for some in works.values() for work in some]:
+        await asyncio.wait(preparing)
 
 
 def _finished(ask: Ask, output: Arrays, header: Header, region: Region) -> tuple[BaseModel, bytes]:
@@ -290,11 +357,3 @@ def _finished(ask: Ask, output: Arrays, header: Header, region: Region) -> tuple
         raise TypeError(f"{specification.name}.finish gave {type(value).__name__}, not {specification.answer.__name__}")
     plain = value.model_dump(mode="json", by_alias=True)
     return value, json.dumps(plain, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def decoded_pixels(header: Header, scale: float) -> int:
-    """Pixels that `decode` will hold: a JPEG comes at 1, 1/2, 1/4 or 1/8, the next that is no smaller than `scale`."""
-    step = 1
-    while header.format == "JPEG" and step < 8 and scale * step * 2 <= 1:
-        step *= 2
-    return -(-header.width // step) * -(-header.height // step)

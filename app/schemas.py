@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, Field, create_model
 
 from app.errors import ProblemDetails
+from models.answers import Box
 from models.photo import Header
 from models.predictor import Card, Input, Licence, Predictor, Specification, State
 
@@ -40,6 +41,11 @@ class Image(BaseModel):
 class TaskTimings(BaseModel):
     """Where one predictor's time went, in milliseconds."""
 
+    locate: float | None = Field(
+        default=None,
+        description="Finding the part of the photo to read, and decoding it finer; only where another predictor was "
+        "asked for it.",
+    )
     prepare: float = Field(description="Pixels to the predictor's input.")
     queue: float = Field(description="Waiting for the device.")
     device: float = Field(description="Computing, with the batch it was part of.")
@@ -51,6 +57,11 @@ class Timings(BaseModel):
 
     receive: float = Field(description="The request's body coming in.")
     decode: float = Field(description="Bytes to pixels.")
+    locate: float | None = Field(
+        default=None,
+        description="Finding the part of the photo to read, and decoding it finer; only where another predictor was "
+        "asked for it.",
+    )
     prepare: float = Field(description="Pixels to the predictor's input.")
     queue: float = Field(description="Waiting for the device.")
     device: float = Field(description="Computing, with the batch it was part of.")
@@ -127,8 +138,10 @@ def envelope_model(specification: Specification) -> type[BaseModel]:
 
 def inspect_model(specifications: Iterable[Specification]) -> type[BaseModel]:
     """The envelope of several predictors' answers to one photo."""
+    specifications = list(specifications)
     fields: dict[str, Any] = {s.name: (s.answer | None, Field(default=None)) for s in specifications}
     results = create_model("InspectResults", __doc__="Answer by task; null where the task has a problem.", **fields)
+    vehicle = vehicle_model(s for s in specifications if "vehicle" in s.options.model_fields)
     return create_model(
         "InspectEnvelope",
         __doc__="Several predictors' answers to one photo. A task that failed has its own problem.",
@@ -137,8 +150,35 @@ def inspect_model(specifications: Iterable[Specification]) -> type[BaseModel]:
         image=(Image, ...),
         results=(results, ...),
         problems=(dict[str, ProblemDetails], Field(description="By task, those that failed.")),
+        vehicles=(
+            list[vehicle] | None,
+            Field(default=None, description="With `vehicle=all` each vehicle, the main one first; else not there."),
+        ),
         timings_ms=(InspectTimings, ...),
     )
+
+
+def vehicle_model(specifications: Iterable[Specification]) -> Any:
+    """One vehicle of `vehicle=all`, with the answers of the predictors that are asked about each.
+
+    Raises `ValueError` where a predictor's name is taken by another field.
+    """
+    fields: dict[str, Any] = {
+        "box": (Box, ...),
+        "score": (float | None, Field(default=None, description="How sure it is that it is a vehicle.")),
+        "damages": (
+            list[int] | None,
+            Field(
+                default=None, description="The damages on it, by index in `results.damage.detections`; null: not asked."
+            ),
+        ),
+        "problems": (dict[str, ProblemDetails], Field(description="By task, those that failed on it.")),
+    }
+    for specification in specifications:
+        if specification.name in fields:
+            raise ValueError(f"a predictor that reads vehicles cannot be called {specification.name!r}")
+        fields[specification.name] = (specification.answer | None, Field(default=None))
+    return create_model("InspectVehicle", __doc__="One vehicle of the photo, and what was said of it.", **fields)
 
 
 def model_info(name: str, card: Card) -> Model:
@@ -174,10 +214,10 @@ def json_object(fields: Mapping[str, bytes]) -> bytes:
     return b"{" + b",".join(b'"%b":%b' % (name.encode(), value) for name, value in fields.items()) + b"}"
 
 
-def json_of(model: BaseModel) -> bytes:
-    return model.model_dump_json().encode()
+def json_of(model: BaseModel, exclude_none: bool = False) -> bytes:
+    return model.model_dump_json(exclude_none=exclude_none).encode()
 
 
-def server_timing(milliseconds: Mapping[str, float]) -> str:
-    """The value of a `Server-Timing` header."""
-    return ", ".join(f"{name};dur={value:g}" for name, value in milliseconds.items())
+def server_timing(milliseconds: Mapping[str, float | None]) -> str:
+    """The value of a `Server-Timing` header, without what did not happen."""
+    return ", ".join(f"{name};dur={value:g}" for name, value in milliseconds.items() if value is not None)

@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     predictors: Annotated[list[str] | None, NoDecode] = Field(
         default=None,
         description="Names of the predictors to load, separated by commas; all that are found where it is not set. "
-        "Each one loaded takes memory and device time.",
+        "Each one loaded takes memory and device time. One that finds regions for another is loaded with it.",
     )
     max_body_bytes: int = Field(
         default=32 * MIB,

@@ -17,6 +17,11 @@ class Box(BaseModel):
     x2: float
     y2: float
 
+    @classmethod
+    def of(cls, region: Region) -> "Box":
+        """The rectangle of a `Region`, to a tenth of a pixel."""
+        return cls(**{name: round(float(getattr(region, name)), 1) for name in ("x1", "y1", "x2", "y2")})
+
 
 class PolygonMask(BaseModel):
     """Outlines in the photo's own pixels, each `[x, y, x, y, …]`, closed by itself."""
@@ -32,20 +37,24 @@ class RleMask(BaseModel):
 
 
 class RegionRead(BaseModel):
-    """The part of the photo that was read, and who named it: `box` (the caller) or `whole`."""
+    """The part of the photo that was read, in its own pixels."""
 
     x1: float
     y1: float
     x2: float
     y2: float
-    source: str
-    score: float | None = None
+    source: str = Field(
+        description="Who named it: `box` (the caller), `vehicle` (found in the photo) or `whole` (all of the photo)"
+    )
+    score: float | None = Field(default=None, description="How sure it is that a vehicle is there, 0 to 1")
+    fallback: bool = Field(
+        default=False, description="All of the photo was read only because finding the vehicle failed"
+    )
 
     @classmethod
     def of(cls, region: Region) -> "RegionRead":
         """The answer for a `Region`."""
-        corners = {name: round(float(getattr(region, name)), 1) for name in ("x1", "y1", "x2", "y2")}
-        return cls(**corners, source=region.source, score=region.score)
+        return cls(**dict(Box.of(region)), source=region.source, score=region.score, fallback=region.fallback)
 
     def corners(self) -> tuple[float, float, float, float] | None:
         """x1, y1, x2, y2; None where that is the whole photo."""

@@ -5,7 +5,6 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pillow_heif
@@ -69,14 +68,17 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A part of a photo, in its full-size upright pixels; `source` says who named it."""
+    """A part of a photo, in its full-size upright pixels; `source` says who named it: `box` (the caller), `whole`
+    (nobody), or the predictor that found it (`vehicle`, …). `fallback`: it is all of the photo only because the
+    predictor that was to find it failed."""
 
     x1: float
     y1: float
     x2: float
     y2: float
-    source: Literal["box", "vehicle", "whole"] = "whole"
+    source: str = "whole"
     score: float | None = None
+    fallback: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The contract of a predictor: its specification, and the four steps a photo takes through it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Generic, Literal, TypeVar
 
@@ -34,6 +34,22 @@ class RegionOptions(Options):
         description="The vehicle's region in a wide photo, `x1,y1,x2,y2` in the photo's own pixels after EXIF "
         "orientation. It is cut to the photo. Without it the whole photo is read.",
         examples=["120,700,2900,2600"],
+    )
+
+
+class VehicleOptions(RegionOptions):
+    """Options of a predictor that reads one vehicle, and has it found in the photo."""
+
+    box: BoxText | None = Field(
+        default=None,
+        description="The vehicle's region, `x1,y1,x2,y2` in the photo's own pixels after EXIF orientation. It is cut "
+        "to the photo, and wins over `vehicle`.",
+        examples=["120,700,2900,2600"],
+    )
+    vehicle: Literal["auto", "whole"] = Field(
+        default="auto",
+        description="`auto`: the photo's main vehicle is found first, and what is around it is left out. `whole`: all "
+        "of the photo is read, which is quicker, and right where it is cut to the vehicle already.",
     )
 
 
@@ -79,7 +95,9 @@ class Specification:
 
     `name` is the route (`/v1/NAME`): lower-case letters, digits and `_`, at most 64.
     `regions` says where the part of the photo that is read comes from, first choice first: `box` (the caller's
-    option of that name) and `photo` (all of it).
+    option of that name), `photo` (all of it), or another predictor's name, which is then asked first, about the same
+    photo, and whose `regions` are read; the caller's option `vehicle`, where there is one, may forbid that.
+    `margin` is added around a region that another predictor found, on each side, as a share of that side.
     `inputs` are the arrays of one prepared item; they never change after `load`.
     `batch_sizes` are the padded sizes the device sees, ascending; all are warmed before readiness.
     `reads` is the size in pixels (width, height) the region is scaled to, so that a JPEG is decoded no finer.
@@ -92,7 +110,8 @@ class Specification:
     answer: type[BaseModel]
     inputs: Mapping[str, Tensor]
     reads: tuple[int, int]
-    regions: tuple[Literal["box", "photo"], ...] = ("photo",)
+    regions: tuple[str, ...] = ("photo",)
+    margin: float = 0.0
     batch_sizes: tuple[int, ...] = (1, 2, 4, 8, 16)
     drawable: bool = False
     example: Mapping[str, object] = field(default_factory=dict)
@@ -125,6 +144,11 @@ class Predictor(ABC, Generic[O, A]):
     @abstractmethod
     def finish(self, output: Arrays, header: Header, region: Region, options: O) -> A:
         """One row of `run`'s arrays to the typed answer, in the photo's own pixels."""
+
+    def regions(self, answer: A, header: Header) -> Sequence[Region]:
+        """The regions of the photo that other predictors may read, tight, the one that is meant first; none: all of
+        the photo. Only where others name this one in `specification.regions`."""
+        raise NotImplementedError(f"{self.specification.name} finds no regions for others")
 
     def draw(self, photo: Photo, answer: A) -> NDArray[np.uint8]:
         """The photo (decoded at full size) with the answer drawn on it, RGB uint8 (height, width, 3). Only where

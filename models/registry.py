@@ -18,7 +18,8 @@ KINDS = "carlens.kinds"
 
 AnyPredictor = Predictor[Any, Any]
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_TAKEN = frozenset({"inspect", "models"})
+_TAKEN = frozenset({"inspect", "models", "box", "photo"})
+"""Routes and sources of regions that are no predictors."""
 
 
 class RegistryError(Exception):
@@ -28,22 +29,39 @@ class RegistryError(Exception):
 def discover(
     weights_dir: Path | None = None, wanted: Iterable[str] | None = None, points: Iterable[EntryPoint] | None = None
 ) -> dict[str, AnyPredictor]:
-    """Predictors by name, in the order of their names; only `wanted` ones where that is given.
+    """Predictors by name, in the order of their names; only `wanted` ones, in their order, where that is given.
 
     An entry point names a callable without arguments that returns a `Predictor`; one that has a parameter
     `weights_dir` gets the setting of that name. Weights in `weights_dir` under a name that no entry point has are
-    served by their manifest's kind. Raises `RegistryError`, or what the predictor itself raises where its weights are
+    served by their manifest's kind. A predictor whose regions a wanted one reads comes after the wanted ones. Raises
+    `RegistryError`, or what the predictor itself raises where its weights are
     missing or broken.
     """
     given = entry_points(group=GROUP) if points is None else points
     found = {point.name: point for point in given}
     own = [name for name in _stems(weights_dir) if name not in found]
     there = sorted([*found, *own])
-    names = there if wanted is None else list(wanted)
+    names = list(there if wanted is None else dict.fromkeys(wanted))
     unknown = [name for name in names if name not in there]
     if unknown:
         raise RegistryError(f"no predictor {', '.join(unknown)}: installed are {', '.join(there) or 'none'}")
-    return {name: _create(found[name], weights_dir) if name in found else _of_kind(name, weights_dir) for name in names}
+    made: dict[str, AnyPredictor] = {}
+    for name in names:
+        made[name] = _create(found[name], weights_dir) if name in found else _of_kind(name, weights_dir)
+        names += _needed(made[name], there, names)
+    return made
+
+
+def _needed(predictor: AnyPredictor, there: Iterable[str], names: Iterable[str]) -> list[str]:
+    """The predictors, not among `names`, whose regions this one reads. Raises where there is no such predictor."""
+    specification = predictor.specification
+    others = [source for source in specification.regions if source not in ("box", "photo")]
+    for other in others:
+        if other not in there:
+            raise RegistryError(
+                f"{specification.name}: its specification reads regions of {other!r}, which is no installed predictor"
+            )
+    return [other for other in others if other not in names]
 
 
 def _stems(folder: Path | None) -> list[str]:

@@ -11,7 +11,18 @@ from PIL import Image
 from pydantic import BaseModel, Field
 
 from models.photo import Header, Photo, Region
-from models.predictor import Arrays, Card, Input, Licence, Options, Predictor, RegionOptions, Specification, Tensor
+from models.predictor import (
+    Arrays,
+    Card,
+    Input,
+    Licence,
+    Options,
+    Predictor,
+    RegionOptions,
+    Specification,
+    Tensor,
+    VehicleOptions,
+)
 
 SIZE = 8
 
@@ -23,6 +34,10 @@ class Scores(RegionOptions):
     top_k: int = Field(default=3, ge=1, le=3, description="How many channels to tell.")
 
 
+class VehicleScores(VehicleOptions, Scores):
+    """The same for a predictor that reads a vehicle."""
+
+
 class Area(BaseModel):
     x1: float
     y1: float
@@ -30,6 +45,7 @@ class Area(BaseModel):
     y2: float
     source: str
     score: float | None = None
+    fallback: bool = False
 
 
 class BrightnessAnswer(BaseModel):
@@ -110,7 +126,7 @@ class Brightness(Predictor[RegionOptions, BrightnessAnswer]):
         channels = [float(value) for value in output["channels"]]
         mean = self.mean(sum(channels) / 3)
         least = getattr(options, "min_score", 0.5)
-        area = Area(x1=region.x1, y1=region.y1, x2=region.x2, y2=region.y2, source=region.source, score=region.score)
+        area = Area(**{name: getattr(region, name) for name in Area.model_fields})
         shown = channels[: getattr(options, "top_k", 3)]
         return BrightnessAnswer(bright=mean >= least * 255, mean=mean, channels=shown, region=area)
 
@@ -119,6 +135,72 @@ class Brightness(Predictor[RegionOptions, BrightnessAnswer]):
         drawn = photo.pixels.copy()
         drawn[: max(1, drawn.shape[0] // 8)] = (255, 0, 0)
         return drawn
+
+
+class Sighting(BaseModel):
+    type: str = "car"
+    score: float
+    box: list[float]
+
+
+class FinderAnswer(BaseModel):
+    """Where the vehicles are."""
+
+    vehicles: list[Sighting]
+
+
+class Finder(Predictor[Options, FinderAnswer]):
+    """Finds vehicles where the test says they are, the one that is meant first."""
+
+    card = Brightness.card
+
+    def __init__(self, *boxes: tuple[float, float, float, float], name: str = "vehicles", **changes: Any) -> None:
+        given: dict[str, Any] = {
+            "name": name,
+            "summary": "Where the vehicles are",
+            "description": "The boxes that the test chose.",
+            "options": Options,
+            "answer": FinderAnswer,
+            "inputs": {"pixels": Tensor((SIZE, SIZE, 3))},
+            "reads": (SIZE, SIZE),
+            "batch_sizes": (1, 2),
+            "drawable": True,
+        }
+        self.specification = Specification(**{**given, **changes})
+        self.boxes = list(boxes)
+        self.fail_run: Exception | None = None
+        self.fail_regions: Exception | None = None
+        self.runs = 0
+
+    def load(self, device: str) -> None:
+        pass
+
+    def prepare(self, photo: Photo, region: Region, options: Options) -> Arrays:
+        self.runs += 1
+        return {"pixels": photo.resized(region, SIZE, SIZE)}
+
+    def run(self, batch: Arrays) -> Arrays:
+        if batch["pixels"].any():  # not while warming
+            _fail(self.fail_run)
+        return {"pixels": batch["pixels"]}
+
+    def finish(self, output: Arrays, header: Header, region: Region, options: Options) -> FinderAnswer:
+        return FinderAnswer(vehicles=[Sighting(score=0.9, box=list(box)) for box in self.boxes])
+
+    def regions(self, answer: FinderAnswer, header: Header) -> list[Region]:
+        _fail(self.fail_regions)
+        return [Region(*one.box, source="vehicle", score=one.score) for one in answer.vehicles]
+
+    def draw(self, photo: Photo, answer: FinderAnswer) -> NDArray[np.uint8]:
+        drawn = photo.pixels.copy()
+        drawn[-max(1, drawn.shape[0] // 8) :] = (0, 0, 255)
+        return drawn
+
+
+def reader(name: str = "brightness", **changes: Any) -> Brightness:
+    """`Brightness` of the main vehicle."""
+    sources = {"options": VehicleScores, "regions": ("box", "vehicles", "photo")}
+    return Brightness(name, **{**sources, **changes})
 
 
 EXAMPLE: Mapping[str, object] = {

@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import httpx
 import typer
@@ -17,6 +17,8 @@ from app.commands.inside import choose, fail, read_settings, running
 from app.commands.summary import summary
 from app.schemas import AnyPredictor
 from app.settings import Settings
+
+Vehicle = Literal["auto", "whole"]
 
 SUFFIXES = {
     ".jpg",
@@ -51,17 +53,19 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of every photo: of whom, with which options, and where drawings go."""
+    """What is asked of every photo: of whom, with which options, and where drawings go. `predictors` are those loaded,
+    `tasks` those of them that are asked."""
 
     predictors: dict[str, AnyPredictor]
+    tasks: list[str]
     headers: dict[str, str]
-    min_score: float | None = None
+    given: dict[str, str | float] = field(default_factory=dict)
     drawings: dict[tuple[Path, str], Path] = field(default_factory=dict)
 
-    def options(self, names: Iterable[str]) -> dict[str, float]:
+    def options(self, names: Iterable[str]) -> dict[str, str | float]:
         """The query parameters that at least one of these predictors knows."""
-        known = any("min_score" in self.predictors[name].specification.options.model_fields for name in names)
-        return {"min_score": self.min_score} if known and self.min_score is not None else {}
+        known = {field for name in names for field in self.predictors[name].specification.options.model_fields}
+        return {name: value for name, value in self.given.items() if name in known}
 
 
 def expand(given: Iterable[Path]) -> Iterator[Path]:
@@ -105,7 +109,7 @@ async def ask(client: httpx.AsyncClient, photo: Path, question: Question) -> Out
     except OSError as error:
         outcome.failures.append(f"cannot be read: {error.strerror}")
         return outcome
-    tasks = list(question.predictors)
+    tasks = question.tasks
     query: dict[str, str | float] = {"tasks": ",".join(tasks), **question.options(tasks)}
     response = await client.post("/v1/inspect", params=query, content=data, headers=question.headers)
     if response.is_error:
@@ -202,6 +206,10 @@ def predict(
     min_score: Annotated[
         float | None, typer.Option(min=0, max=1, help="Show detections from this score up. Default: a value per class.")
     ] = None,
+    vehicle: Annotated[
+        Vehicle | None,
+        typer.Option(help="Read each photo's main vehicle (auto, the default), or all of the photo (whole)."),
+    ] = None,
 ) -> None:
     """Answer questions about photos here, without a server.
 
@@ -209,18 +217,22 @@ def predict(
     """
     settings = read_settings()
     predictors = choose(settings, task)
+    asked = {name: predictors[name] for name in dict.fromkeys(task or predictors)}
     files = list(dict.fromkeys(expand(photos)))
     if not files:
         raise typer.BadParameter("there is no photo in these folders", param_hint="PHOTO")
-    drawings = name_drawings(files, predictors, save_annotated) if save_annotated else {}
+    drawings = name_drawings(files, asked, save_annotated) if save_annotated else {}
     headers = {"content-type": "application/octet-stream", "x-deadline-ms": str(settings.max_deadline_ms)}
-    question = Question(predictors, headers, min_score, drawings)
-    if min_score is not None and not question.options(predictors):
-        raise typer.BadParameter("none of these predictors has a score to choose", param_hint="--min-score")
+    given = {name: value for name, value in {"min_score": min_score, "vehicle": vehicle}.items() if value is not None}
+    question = Question(predictors, list(asked), headers, given, drawings)
+    for name in given:
+        if name not in question.options(asked):
+            hint = f"--{name.replace('_', '-')}"
+            raise typer.BadParameter("none of these predictors has that option", param_hint=hint)
     if save_annotated:
         save_annotated.mkdir(parents=True, exist_ok=True)
     outcomes = asyncio.run(report(settings, files, question, as_json))
     if not as_json and any(outcome.answer for outcome in outcomes):
-        Console().print(as_table(outcomes, predictors))
+        Console().print(as_table(outcomes, asked))
     if any(outcome.failures for outcome in outcomes):
         raise typer.Exit(1)

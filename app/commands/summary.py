@@ -7,17 +7,21 @@ MOST = 6
 """Parts of an answer shown at most; the rest is in `--json`."""
 
 
-def named(value: Any) -> bool:
-    return isinstance(value, dict) and "label" in value and "score" in value
+def label(value: Any) -> str | None:
+    """What a scored thing is called; None for anything else."""
+    if not isinstance(value, dict) or "score" not in value:
+        return None
+    name = value.get("label", value.get("type"))
+    return name if isinstance(name, str) else None
 
 
 def part(key: str, value: Any) -> str | None:
     """One field: a label with its score, labels counted, yes or no, a number, a short text; None for the rest."""
-    if named(value):
-        return f"{value['label']} {value['score']:.2f}"
-    if isinstance(value, list) and value and all(named(item) for item in value):
-        counted = Counter(item["label"] for item in value)
-        return ", ".join(f"{count} x {label}" if count > 1 else label for label, count in counted.items())
+    if name := label(value):
+        return f"{name} {value['score']:.2f}"
+    if isinstance(value, list) and value and all(label(item) for item in value):
+        counted = Counter(label(item) for item in value)
+        return ", ".join(f"{count} x {name}" if count > 1 else name for name, count in counted.items())
     if isinstance(value, bool):
         return key if value else f"not {key}"
     if isinstance(value, int | float):

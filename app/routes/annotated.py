@@ -1,6 +1,6 @@
-"""`POST /v1/NAME/annotated`: the photo with the answer drawn on it."""
+"""`POST /v1/NAME/annotated`, `/v1/inspect/annotated`: the photo with one answer, or several, drawn on it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any
 
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from starlette.responses import Response
 
 from app import errors, schemas
+from app.ask import Ask
 from app.door import Door
-from app.options import from_query
-from app.pipeline import Ask
+from app.options import chosen, from_query, inspect_options, task
 from app.routes.predict import PHOTO_PROBLEMS, RESPONSE_HEADERS, photo_call
 from app.schemas import AnyPredictor
 from app.settings import Settings
@@ -25,6 +25,10 @@ KINDS: tuple[MediaType, ...] = ("image/jpeg", "image/webp", "image/png")
 
 WEBP_SIDE = 16_383
 """Pixels a side that the format can hold."""
+
+FORMATS = (
+    "JPEG, or PNG or WebP where the header `Accept` prefers them. What `Accept` asks for and is not offered gets JPEG."
+)
 
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 
@@ -63,49 +67,71 @@ def encode(kind: MediaType, pixels: NDArray[np.uint8]) -> tuple[MediaType, bytes
 
 def router(settings: Settings, predictors: Iterable[AnyPredictor], door: Door) -> APIRouter:
     routes = APIRouter(tags=["pictures"])
-    for predictor in predictors:
-        specification = predictor.specification
-        if not specification.drawable:
-            continue
-        success = {
-            "description": "The photo, upright and at full size, with the answer drawn on it.",
-            "headers": {**RESPONSE_HEADERS, "Vary": {"description": "`Accept`.", "schema": {"type": "string"}}},
-            "content": dict.fromkeys(KINDS, BINARY),
-        }
+    drawable = {one.specification.name: one for one in predictors if one.specification.drawable}
+    success = {
+        "description": "The photo, upright and at full size, with the answer drawn on it.",
+        "headers": {**RESPONSE_HEADERS, "Vary": {"description": "`Accept`.", "schema": {"type": "string"}}},
+        "content": dict.fromkeys(KINDS, BINARY),
+    }
+    common: dict[str, Any] = {
+        "methods": ["POST"],
+        "response_class": Response,
+        "response_model": None,
+        "responses": {200: success, **errors.responses(*PHOTO_PROBLEMS)},
+        "openapi_extra": photo_call(settings),
+    }
+    for name, predictor in drawable.items():
         routes.add_api_route(
-            f"/v1/{specification.name}/annotated",
-            _endpoint(predictor, door),
-            methods=["POST"],
-            operation_id=f"annotate_{specification.name}",
-            summary=f"{specification.summary}, drawn on the photo",
-            description=f"The answer of `POST /v1/{specification.name}` as a picture: JPEG, or PNG or WebP where the "
-            "header `Accept` prefers them. What `Accept` asks for and is not offered gets JPEG.",
-            response_class=Response,
-            response_model=None,
-            responses={200: success, **errors.responses(*PHOTO_PROBLEMS)},
-            openapi_extra=photo_call(settings),
+            f"/v1/{name}/annotated",
+            _one(predictor, door),
+            operation_id=f"annotate_{name}",
+            summary=f"{predictor.specification.summary}, drawn on the photo",
+            description=f"The answer of `POST /v1/{name}` as a picture: {FORMATS}",
+            **common,
+        )
+    if drawable:
+        routes.add_api_route(
+            "/v1/inspect/annotated",
+            _several(drawable, door),
+            operation_id="annotate_photo",
+            summary="Several answers, drawn on one photo",
+            description="The answers of the predictors that `tasks` names, one drawn over the other, as a picture: "
+            f"{FORMATS} Where one of them has a problem, that is the answer: a picture cannot say what it lacks.",
+            **common,
         )
     return routes
 
 
-def _endpoint(predictor: AnyPredictor, door: Door) -> Callable[..., Any]:
+def _one(predictor: AnyPredictor, door: Door) -> Callable[..., Any]:
     read = from_query(predictor.specification.options)
 
     async def annotated(request: Request, options: Annotated[Options, Depends(read)]) -> Response:
-        ask = Ask.of(predictor, options)
-        kind = negotiate(",".join(request.headers.getlist("accept")))
-        visit = await door.enter(request, [ask])
-        work = door.pipeline.draw(ask, visit.data, visit.call, partial(encode, kind))
-        drawn = await door.wait(request, visit, work)
-        kind, picture = drawn.picture
-        timings = {
-            "receive": visit.receive_ms,
-            "decode": drawn.decode_ms,
-            **dict(drawn.answer.timings),
-            "draw": drawn.draw_ms,
-            "total": door.total_ms(visit),
-        }
-        headers = {"Server-Timing": schemas.server_timing(timings), "Vary": "Accept"}
-        return Response(picture, media_type=kind, headers=headers)
+        return await _draw(request, [Ask.of(predictor, options)], door)
 
     return annotated
+
+
+def _several(predictors: Mapping[str, AnyPredictor], door: Door) -> Callable[..., Any]:
+    read = from_query(inspect_options(predictors.values(), every=False))
+
+    async def annotated(request: Request, options: Annotated[Options, Depends(read)]) -> Response:
+        names = chosen(getattr(options, "tasks", None), predictors, "is not served, or draws nothing")
+        return await _draw(request, [task(predictors[name], options) for name in names], door)
+
+    return annotated
+
+
+async def _draw(request: Request, asks: Sequence[Ask], door: Door) -> Response:
+    kind = negotiate(",".join(request.headers.getlist("accept")))
+    visit = await door.enter(request, asks)
+    for refusal in visit.refused.values():
+        raise refusal
+    drawn = await door.wait(request, visit, door.pipeline.draw(asks, visit.data, visit.call, partial(encode, kind)))
+    kind, picture = drawn.picture
+    timings: dict[str, float | None] = {"receive": visit.receive_ms, "decode": drawn.decode_ms}
+    for name, answer in drawn.answers.items():
+        prefix = "" if len(asks) == 1 else f"{name}."
+        timings |= {f"{prefix}{step}": value for step, value in dict(answer.timings).items()}
+    timings |= {"draw": drawn.draw_ms, "total": door.total_ms(visit)}
+    headers = {"Server-Timing": schemas.server_timing(timings), "Vary": "Accept"}
+    return Response(picture, media_type=kind, headers=headers)

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from app import errors, intake, schemas
+from app.ask import Ask
 from app.door import Door
 from app.options import from_query
-from app.pipeline import Ask
 from app.schemas import AnyPredictor
 from app.settings import Settings
 from models.predictor import Options, Specification
@@ -131,7 +131,7 @@ def _endpoint(predictor: AnyPredictor, door: Door) -> Any:
                 "model": schemas.json_of(schemas.model_info(ask.name, predictor.card)),
                 "image": schemas.json_of(schemas.image_info(seen.header)),
                 "result": answer.json,
-                "timings_ms": schemas.json_of(timings),
+                "timings_ms": schemas.json_of(timings, exclude_none=True),
             }
         )
         headers = {"Server-Timing": schemas.server_timing(timings.model_dump())}

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from models.answers import RegionRead, Scored
 from models.manifest import WeightsError
 from models.photo import Header, Photo, Region
-from models.predictor import Arrays, RegionOptions, Specification, Tensor
+from models.predictor import Arrays, Specification, Tensor, VehicleOptions
 from models.predictors.classifier import picture
 from models.predictors.heads import HeadsPredictor
 
@@ -66,18 +66,20 @@ class Attributes(HeadsPredictor[AttributesAnswer]):
             name=self.name,
             summary=self.manifest.summary,
             description="Colour, type and orientation of the vehicle, each with every label's score, and the direction "
-            "from which it is seen as an angle. In a photo with much around the vehicle, give its `box`.",
-            options=RegionOptions,
+            "from which it is seen as an angle. The photo's main vehicle is found first; its `box` may be given "
+            "instead, or the photo read whole.",
+            options=VehicleOptions,
             answer=AttributesAnswer,
             inputs=inputs,
             reads=reads,
-            regions=("box", "photo"),
+            regions=("box", "vehicles", "photo"),
+            margin=0.04,
             batch_sizes=(1, 2, 4, 8, 16),
             drawable=True,
             example=EXAMPLE,
         )
 
-    def finish(self, output: Arrays, header: Header, region: Region, options: RegionOptions) -> AttributesAnswer:
+    def finish(self, output: Arrays, header: Header, region: Region, options: VehicleOptions) -> AttributesAnswer:
         angles = np.array([YAW[label] for label in self.manifest.labels["orientation"]], np.float64)
         yaw, confidence = circular_mean(angles, self.shares(output, "orientation"))
         return AttributesAnswer(

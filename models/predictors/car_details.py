@@ -7,11 +7,11 @@ from pydantic import BaseModel, Field
 from models.answers import RegionRead
 from models.manifest import LabelRow, WeightsError
 from models.photo import Header, Photo, Region
-from models.predictor import Arrays, RegionOptions, Specification, Tensor
+from models.predictor import Arrays, Specification, Tensor, VehicleOptions
 from models.predictors.classifier import EXAMPLE_REGION, ClassifierPredictor, picture
 
 
-class CarDetailsOptions(RegionOptions):
+class CarDetailsOptions(VehicleOptions):
     """How many candidates are told, and where to look."""
 
     top_k: int = Field(default=5, ge=1, le=20, description="How many candidates and makes to tell, best first.")
@@ -63,13 +63,14 @@ class CarDetails(ClassifierPredictor[CarDetailsOptions, CarDetailsAnswer]):
             name=self.name,
             summary=self.manifest.summary,
             description="The likeliest make, model and year, further candidates, and the makes summed over their "
-            "models. `recognised` is false where the photo shows no car the network knows well enough. In a photo with "
-            "much around the car, give its `box`.",
+            "models. `recognised` is false where the photo shows no car the network knows well enough. The "
+            "photo's main vehicle is found first; its `box` may be given instead, or the photo read whole.",
             options=CarDetailsOptions,
             answer=CarDetailsAnswer,
             inputs=inputs,
             reads=reads,
-            regions=("box", "photo"),
+            regions=("box", "vehicles", "photo"),
+            margin=0.04,
             batch_sizes=(1, 2, 4, 8),
             drawable=True,
             example=EXAMPLE,

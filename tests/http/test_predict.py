@@ -70,7 +70,8 @@ async def test_a_box_is_the_region_that_is_read() -> None:
     async with serving(Brightness()) as client:
         whole = (await client.post("/v1/brightness", content=halves(64, 48), headers=JPEG)).json()["result"]
         right = (await client.post("/v1/brightness?box=40,-9,900,48", content=halves(64, 48), headers=JPEG)).json()
-    assert whole["region"] == {"x1": 0, "y1": 0, "x2": 64, "y2": 48, "source": "whole", "score": None}
+    everything = {"x1": 0, "y1": 0, "x2": 64, "y2": 48, "source": "whole", "score": None, "fallback": False}
+    assert whole["region"] == everything
     assert whole["mean"] == pytest.approx(127.5, abs=2)
     assert right["result"]["region"] == {"x1": 40, "y1": 0, "x2": 64, "y2": 48, "source": "box", "score": None}
     assert right["result"]["mean"] == 255

@@ -5,9 +5,10 @@ import dataclasses
 import pytest
 
 from app.errors import InvalidOption
-from app.locate import locate, parse_box, scale_for
+from app.locate import Box, around, check, named, parse_box, scale_for, source
 from models.photo import Header, Region
-from tests.fakes import Brightness
+from models.predictor import Options
+from tests.fakes import Brightness, Finder, Scores, VehicleScores, reader
 
 SPECIFICATION = Brightness().specification
 HEADER = Header(width=100, height=50, format="JPEG")
@@ -46,7 +47,7 @@ def test_anything_else_is_an_invalid_option(text: str) -> None:
     ],
 )
 def test_a_box_is_cut_to_the_photo(box: tuple[float, float, float, float], expected: tuple[float, ...]) -> None:
-    region = locate(SPECIFICATION, box, HEADER)
+    region = named(box, HEADER)
     assert (region.x1, region.y1, region.x2, region.y2) == expected
     assert region.source == "box"
 
@@ -56,14 +57,60 @@ def test_a_box_is_cut_to_the_photo(box: tuple[float, float, float, float], expec
 )
 def test_less_than_a_pixel_is_nothing(box: tuple[float, float, float, float]) -> None:
     with pytest.raises(InvalidOption, match="100 x 50"):
-        locate(SPECIFICATION, box, HEADER)
+        named(box, HEADER)
 
 
 def test_without_a_box_it_is_the_whole_photo() -> None:
-    whole = Region(0, 0, 100, 50)
-    assert locate(SPECIFICATION, None, HEADER) == whole
-    deaf = dataclasses.replace(SPECIFICATION, regions=("photo",))
-    assert locate(deaf, (1, 1, 9, 9), HEADER) == whole
+    assert named(None, HEADER) == Region(0, 0, 100, 50, "whole")
+
+
+@pytest.mark.parametrize(
+    ("sources", "box", "options", "expected"),
+    [
+        (("box", "vehicles", "photo"), (1, 1, 9, 9), VehicleScores(), "box"),
+        (("box", "vehicles", "photo"), None, VehicleScores(), "vehicles"),
+        (("box", "vehicles", "photo"), None, VehicleScores(vehicle="whole"), "photo"),
+        (("box", "vehicles", "photo"), (1, 1, 9, 9), VehicleScores(vehicle="whole"), "box"),
+        (("box", "boats", "vehicles"), None, Options(), "vehicles"),  # boats are not served
+        (("boats",), None, Options(), "photo"),
+        (("box", "photo"), None, Scores(), "photo"),
+        (("photo",), (1, 1, 9, 9), Scores(), "photo"),
+    ],
+)
+def test_the_first_source_that_there_is(
+    sources: tuple[str, ...], box: Box | None, options: Options, expected: str
+) -> None:
+    specification = dataclasses.replace(SPECIFICATION, regions=sources)
+    assert source(specification, box, options, {"vehicles", "brightness"}) == expected
+
+
+@pytest.mark.parametrize(
+    ("region", "margin", "expected"),
+    [
+        (Region(20, 10, 40, 30), 0.0, (20, 10, 40, 30)),
+        (Region(20, 10, 40, 30), 0.1, (18, 8, 42, 32)),
+        (Region(0, 0, 50, 50), 0.2, (0, 0, 60, 50)),
+        (Region(-50, -50, 500, 500), 0.0, (0, 0, 100, 50)),
+    ],
+)
+def test_a_found_region_gets_a_margin(region: Region, margin: float, expected: tuple[float, ...]) -> None:
+    found = around(dataclasses.replace(region, source="vehicle", score=0.4), margin, HEADER)
+    assert found == Region(*expected, source="vehicle", score=0.4)
+
+
+@pytest.mark.parametrize("region", [Region(200, 10, 240, 30), Region(9, 9, 9, 20), Region(float("nan"), 0, 9, 9)])
+def test_a_region_outside_the_photo_is_none(region: Region) -> None:
+    assert around(region, 0.1, HEADER) is None
+
+
+def test_who_waits_for_whom_is_no_circle() -> None:
+    chain = {"a": reader("a", regions=("b",)), "b": reader("b", regions=("vehicles", "photo")), "vehicles": Finder()}
+    check(chain)
+    check({"a": reader("a", regions=("elsewhere",))})
+    with pytest.raises(ValueError, match="in a circle: a <- b <- vehicles <- a"):
+        check({**chain, "vehicles": Finder(regions=("a",))})
+    with pytest.raises(ValueError, match="a <- a"):
+        check({"a": reader("a", regions=("a", "photo"))})
 
 
 @pytest.mark.parametrize(

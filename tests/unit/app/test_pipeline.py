@@ -10,11 +10,12 @@ import pytest
 
 from app import batcher as batching
 from app import errors
+from app.ask import Answer, Ask, Call
 from app.batcher import Batcher
 from app.metrics import Metrics
-from app.pipeline import Answer, Ask, Call, Pipeline, decoded_pixels
+from app.pipeline import Pipeline
 from app.settings import Settings
-from models.photo import Header, Limits, decode, read_header
+from models.photo import decode
 from models.predictor import Options
 from tests.fakes import Brightness, Scores, photo
 from tests.gateway import reached, until
@@ -38,32 +39,6 @@ async def path(*predictors: Brightness, **settings: Any) -> AsyncIterator[Pipeli
     finally:
         await batcher.stop(5)
         pipeline.close()
-
-
-@pytest.mark.parametrize(
-    ("kind", "scale", "pixels"),
-    [
-        ("JPEG", 1.0, 1001 * 500),
-        ("JPEG", 0.51, 1001 * 500),
-        ("JPEG", 0.5, 501 * 250),
-        ("JPEG", 0.26, 501 * 250),
-        ("JPEG", 0.25, 251 * 125),
-        ("JPEG", 0.125, 126 * 63),
-        ("JPEG", 0.001, 126 * 63),
-        ("PNG", 0.001, 1001 * 500),
-    ],
-)
-def test_pixels_are_counted_as_they_are_decoded(kind: str, scale: float, pixels: int) -> None:
-    assert decoded_pixels(Header(1001, 500, kind), scale) == pixels
-
-
-async def test_the_count_is_what_the_decoder_does() -> None:
-    for kind in ("JPEG", "PNG", "WEBP"):
-        data = photo(333, 222, kind)
-        header = read_header(data, Limits())
-        for scale in (1.0, 0.6, 0.5, 0.3, 0.25, 0.2, 0.125, 0.01):
-            height, width = decode(data, header, scale).pixels.shape[:2]
-            assert decoded_pixels(header, scale) == width * height, (kind, scale)
 
 
 async def test_pixels_are_given_back_before_the_device_answers() -> None:
@@ -112,7 +87,7 @@ async def test_nothing_is_held_after_a_failure(step: str) -> None:
         ask = Ask(predictor, Scores())
         if step == "fail_draw":
             with pytest.raises(errors.PredictionFailed):
-                await one.draw(ask, photo(), CALL, lambda pixels: pixels)
+                await one.draw([ask], photo(), CALL, lambda pixels: pixels)
         else:
             assert isinstance((await one.look([ask], photo(), CALL)).outcomes["brightness"], errors.PredictionFailed)
         assert one._budget.free == one._budget.total

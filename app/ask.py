@@ -1,0 +1,47 @@
+"""What is asked of a predictor about one photo, and what comes of it; shared by the rooms of the straight path."""
+
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from app.locate import Box, parse_box
+from app.schemas import AnyPredictor, TaskTimings
+from models.predictor import Options
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One predictor asked with its options; `box` is the caller's region, where this predictor takes one. `every`:
+    it is asked about each region that its locator finds, not about the first alone."""
+
+    predictor: AnyPredictor
+    options: Options
+    box: Box | None = None
+    every: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.predictor.specification.name
+
+    @classmethod
+    def of(cls, predictor: AnyPredictor, options: Options, every: bool = False) -> "Ask":
+        """Raises `InvalidOption` where the box is none."""
+        text = getattr(options, "box", None) if "box" in predictor.specification.regions else None
+        return cls(predictor, options, None if text is None else parse_box(text), every)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What of the request the path needs: its id for the log, and the clock's time when the answer is due."""
+
+    request_id: str
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One predictor's answer, and the same as JSON."""
+
+    value: BaseModel
+    json: bytes
+    timings: TaskTimings

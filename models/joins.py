@@ -1,0 +1,35 @@
+"""What two predictors' answers tell together: pure functions over answers, in the photo's own pixels."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from models.photo import Region
+from models.predictors.damage import Detection
+
+LEAST_SHARE = 0.5
+"""Of a damage's box that must lie in a vehicle's for the damage to be on it."""
+ALIKE = 0.02
+"""Shares that differ by no more are taken for equal."""
+
+
+def damages_by_vehicle(vehicles: Sequence[Region], detections: Sequence[Detection]) -> list[list[int]]:
+    """For each vehicle, the indices of the damages that lie on it, in their order; each damage on one at most.
+
+    It lies on the vehicle that holds the largest share of its box, half of it at least. Where two hold the same, one
+    stands before the other: then on the one that reaches further down in the photo, which is the nearer one.
+    """
+    found: list[list[int]] = [[] for _ in vehicles]
+    if not vehicles:
+        return found
+    boxes = np.array([(one.x1, one.y1, one.x2, one.y2) for one in vehicles], np.float64)
+    for index, detection in enumerate(detections):
+        box = detection.box
+        across = np.minimum(boxes[:, 2], box.x2) - np.maximum(boxes[:, 0], box.x1)
+        down = np.minimum(boxes[:, 3], box.y2) - np.maximum(boxes[:, 1], box.y1)
+        area = max((box.x2 - box.x1) * (box.y2 - box.y1), 1e-9)
+        share = np.clip(across, 0, None) * np.clip(down, 0, None) / area
+        if share.max() >= LEAST_SHARE:
+            alike = np.flatnonzero(share >= share.max() - ALIKE)
+            found[int(alike[boxes[alike, 3].argmax()])].append(index)
+    return found
