@@ -17,7 +17,7 @@ from app import cli
 from app.commands import inside, serve
 from app.schemas import AnyPredictor
 from app.settings import Settings
-from tests.fakes import Brightness, photo
+from tests.fakes import Brightness, Finder, photo, reader
 
 runner = CliRunner()
 
@@ -26,14 +26,19 @@ def factory(predictor: AnyPredictor) -> Callable[[], AnyPredictor]:
     return lambda: predictor
 
 
-@pytest.fixture
-def fakes(monkeypatch: pytest.MonkeyPatch) -> dict[str, AnyPredictor]:
-    """What is installed, for every command: one predictor that draws, and one that does not."""
-    installed: dict[str, AnyPredictor] = {"brightness": Brightness(), "plain": Brightness("plain", drawable=False)}
+def install(monkeypatch: pytest.MonkeyPatch, installed: dict[str, AnyPredictor]) -> None:
+    """These and no other predictors, for every command."""
     points = [SimpleNamespace(name=name, value="tests", load=partial(factory, one)) for name, one in installed.items()]
     monkeypatch.setattr("models.registry.entry_points", lambda group: points)
     monkeypatch.setenv("CARLENS_DEVICE", "cpu")
     monkeypatch.setenv("COLUMNS", "200")
+
+
+@pytest.fixture
+def fakes(monkeypatch: pytest.MonkeyPatch) -> dict[str, AnyPredictor]:
+    """One predictor that draws, and one that does not."""
+    installed: dict[str, AnyPredictor] = {"brightness": Brightness(), "plain": Brightness("plain", drawable=False)}
+    install(monkeypatch, installed)
     return installed
 
 
@@ -153,6 +158,20 @@ def test_predict_applies_min_score(fakes: dict[str, AnyPredictor], folder: Path)
     for score, bright in (("0.0", True), ("1.0", False)):
         _, out, _ = run("predict", folder / "car.jpg", "--json", "--min-score", score)
         assert json.loads(out)["results"]["brightness"]["bright"] is bright
+
+
+def test_predict_reads_the_main_vehicle_or_the_whole_photo(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that finds vehicles is loaded with the one that was asked for, and not asked itself."""
+    install(monkeypatch, {"brightness": reader(), "vehicles": Finder((0.0, 0.0, 32.0, 48.0))})
+    for arguments, source in (([], "vehicle"), (["--vehicle", "auto"], "vehicle"), (["--vehicle", "whole"], "whole")):
+        code, out, _ = run("predict", folder / "car.jpg", "--json", "--task", "brightness", *arguments)
+        results = json.loads(out)["results"]
+        assert (code, list(results)) == (0, ["brightness"])
+        assert results["brightness"]["region"]["source"] == source
+    code, _, err = run("predict", folder / "car.jpg", "--task", "vehicles", "--vehicle", "whole")
+    assert code == 2
+    assert "none of these predictors has that option" in err
+    assert "--vehicle" in err
 
 
 def size_of(picture: Path) -> tuple[int, int]:

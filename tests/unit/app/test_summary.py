@@ -28,6 +28,7 @@ BEST = {"label": "Audi TTS Coupe 2012", "make": "Audi", "score": 0.714}
         ),
         ({"type": SEDAN, "yaw_degrees": 40.52, "region": {"x1": 0.0}}, "sedan 0.90\nyaw_degrees 40.52"),
         ({"recognised": True, "best": BEST, "candidates": [BEST, BEST]}, "recognised\nAudi TTS Coupe 2012 0.71"),
+        ({"vehicles": [{"type": "car", "score": 0.9}, {"type": "bus", "score": 0.8}]}, "car, bus"),
         ({"note": "x" * 41, "mean": None}, "-"),
     ],
 )

@@ -13,7 +13,7 @@ from models.predictors.heads import Heads
 from models.predictors.instances import Instances
 from models.registry import GROUP, RegistryError, discover
 from tests import weights
-from tests.fakes import Brightness
+from tests.fakes import Brightness, reader
 
 
 def point(name: str, value: str = "tests.fakes:Brightness") -> EntryPoint:
@@ -54,6 +54,28 @@ def test_an_unknown_wanted_one_tells_what_there_is() -> None:
         discover(points=[point("brightness")], wanted=["brightness", "paint"])
     with pytest.raises(RegistryError, match="installed are none"):
         discover(points=[], wanted=["paint"])
+
+
+def make_reader() -> Brightness:
+    return reader("reader")
+
+
+def test_who_finds_regions_for_a_wanted_one_comes_along() -> None:
+    points = [point("brightness"), point("reader", f"{HERE}:make_reader"), point("vehicles", "tests.fakes:Finder")]
+    assert list(discover(points=points, wanted=["reader"])) == ["reader", "vehicles"]
+    assert list(discover(points=points, wanted=["vehicles", "reader", "vehicles"])) == ["vehicles", "reader"]
+    assert list(discover(points=points)) == ["brightness", "reader", "vehicles"]
+
+
+def test_regions_of_nobody_are_refused() -> None:
+    with pytest.raises(RegistryError, match="reader: its specification reads regions of 'vehicles', which is no inst"):
+        discover(points=[point("reader", f"{HERE}:make_reader")])
+
+
+@pytest.mark.parametrize("name", ["box", "photo"])
+def test_words_for_regions_are_no_names(name: str) -> None:
+    with pytest.raises(RegistryError, match="a name is lower-case"):
+        discover(points=[point(name)])
 
 
 def test_no_entry_points_are_no_predictors() -> None:
