@@ -84,7 +84,7 @@ def _instances(recipe: Recipe, data: Path) -> Report:
 
 
 def _classifier(recipe: Recipe, data: Path) -> Report:
-    labels = [row["label"] for row in label_table.read(label_table.find(data, recipe.data["label_table"]))]
+    labels = [row["label"] for row in label_table.of_recipe(recipe, data)]
     splits = {}
     for split, (rows, archive) in formats.labelled(recipe, data, labels).items():
         splits[split] = Content([Photo(archive, row.file) for row in rows], Counter(labels[row.label] for row in rows))

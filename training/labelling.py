@@ -33,7 +33,7 @@ def labels_of(name: str, data: Path | None = None, weights: Path | None = None) 
             return recipe.kind, {head: list(of["labels"]) for head, of in recipe.task["heads"].items()}
         if recipe.kind == "instances":
             return recipe.kind, {"label": list(recipe.task["labels"])}
-        rows = label_table.read(label_table.find(data or Path(), recipe.data["label_table"]))
+        rows = label_table.of_recipe(recipe, data or Path())
     except KeyError as error:
         raise ValueError(f"recipe {name!r}: the key {error} is missing") from None
     return recipe.kind, {"label": [row["label"] for row in rows]}

@@ -64,6 +64,17 @@ def binary_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0,
     return functional.binary_cross_entropy_with_logits(logits[kept], wanted, reduction="none").sum(1).mean()
 
 
+def squared_emd(logits: Tensor, labels: Tensor) -> Tensor:
+    """Squared earth mover's distance between the softmax shares and the right label, where labels are grades in their
+    order: to be off by two costs more than by one (Hou, Yu, Samaras 2016, arXiv:1611.05916). Mean over rows.
+
+    `logits` (rows, grades), `labels` (rows,) int64.
+    """
+    given = logits.softmax(1).cumsum(1)
+    wanted = functional.one_hot(labels, logits.shape[1]).to(logits.dtype).cumsum(1)
+    return (given - wanted).square().sum(1).mean()
+
+
 def adjustment(labels: np.ndarray, classes: int, strength: float = 1.0) -> Tensor:
     """What is added to the logits in training so that rare classes need no luck: `strength` times the logarithm of each
     class's share (Menon et al. 2020, arXiv:2007.07314). A class without any photo counts as one of half a photo.

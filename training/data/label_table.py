@@ -1,15 +1,29 @@
-"""What the labels of vehicle models mean: a CSV `label,make,model,year` in class order."""
+"""The labels of a classifier: a plain list, or a CSV `label,make,model,year` in class order, which says more."""
 
 import csv
 from pathlib import Path
 from typing import Any
 
 from training.data.problems import Problems
+from training.recipe import Recipe
 
 PROVIDED = Path(__file__).parent
 """Where tables are looked for that are not in the data folder."""
 
 COLUMNS = ("label", "make", "model", "year")
+
+
+def of_recipe(recipe: Recipe, data: Path) -> list[dict[str, Any]]:
+    """One row a class: those of the recipe's table, or its plain `task.labels`. Raises `ValueError` where it has
+    neither, or both."""
+    name, labels = recipe.data.get("label_table"), recipe.task.get("labels")
+    if (name is None) == (labels is None):
+        raise ValueError(f"recipe {recipe.name!r}: give either `task.labels` or `data.label_table`")
+    if name is not None:
+        return read(find(data, name))
+    if len(set(labels)) < max(2, len(labels)):
+        raise ValueError(f"recipe {recipe.name!r}: task.labels: expected two labels or more, each once")
+    return [{"label": label} for label in labels]
 
 
 def find(data: Path, name: str) -> Path:

@@ -29,16 +29,19 @@ def _tell(done: int, of: int) -> None:
 
 
 class ClassifierTask(Task):
-    """Recipe keys under `task`: `frozen` (stages left as they are, 0-3), `cached` (whether what they give is kept on
-    disk, as it is unless told otherwise), `variants` (varied copies of each photo whose features are kept), `grow_from`
-    (architecture of the starting weights, where it is shallower), `grow` (`start` or `end` of the run: when it becomes
-    the recipe's; `end` unless told otherwise where three stages are frozen), `mixup` (alpha; 0: none), `balance` (`none`; `sampled`: every class as often as any other; `adjusted`: logits shifted by the classes'
-    shares)."""
+    """Recipe keys under `task`: `labels` (where `data` has no `label_table`), `frozen` (stages left as they are, 0-3),
+    `cached` (whether what they give is kept on disk, as it is unless told otherwise), `variants` (varied copies of each
+    photo whose features are kept), `grow_from` (architecture of the starting weights, where it is shallower), `grow`
+    (`start` or `end` of the run: when it becomes the recipe's; `end` unless told otherwise where three stages are
+    frozen), `mixup` (alpha; 0: none), `balance` (`none`; `sampled`: every class as often as any other; `adjusted`:
+    logits shifted by the classes' shares), `ordinal` (where the labels are grades, in their order: the weight of what a
+    mistake costs by how many grades it is off, beside the cross-entropy; 0: they are none)."""
 
     def __init__(self, recipe: Recipe, data: Path, work: Path) -> None:
         self.recipe, self.data, self.work = recipe, data, work
-        self.table = label_table.read(label_table.find(data, recipe.data["label_table"]))
-        self.labels = [row["label"] for row in self.table]
+        rows = label_table.of_recipe(recipe, data)
+        self.labels = [row["label"] for row in rows]
+        self.table = rows if "label_table" in recipe.data else []
         self.frozen, self.variants = int(recipe.task.get("frozen", 0)), int(recipe.task.get("variants", 1))
         self.cached = self.frozen > 0 and bool(recipe.task.get("cached", True))
         self.grow = str(recipe.task.get("grow", "end" if self.frozen >= 3 else "start"))
@@ -49,6 +52,7 @@ class ClassifierTask(Task):
         self.archives = {split: archive for split, (_, archive) in found.items()}
         self._lock = threading.Lock()
         self.strength = augment.Strength(**recipe.task.get("augment", {}))
+        self.ordinal = float(recipe.task.get("ordinal", 0))
         self.mixup = float(recipe.task.get("mixup", 0))
         self.balance = str(recipe.task.get("balance", "none"))
         if self.balance not in ("none", "sampled", "adjusted"):
@@ -197,7 +201,8 @@ class ClassifierTask(Task):
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         if self.balance == "adjusted":
             logits = logits + self._adjustment.to(logits.device)
-        return functional.cross_entropy(logits, labels, label_smoothing=self.recipe.smoothing)
+        loss = functional.cross_entropy(logits, labels, label_smoothing=self.recipe.smoothing)
+        return loss + self.ordinal * losses.squared_emd(logits, labels) if self.ordinal else loss
 
     @torch.inference_mode()
     def figures(self, network: nn.Module) -> dict[str, float]:

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from models.networks.detector import Detector
-from training.losses import FocalRoIHeads, adjustment, binary_cross_entropy, focal_loss, mixed
+from training.losses import FocalRoIHeads, adjustment, binary_cross_entropy, focal_loss, mixed, squared_emd
 
 LOGITS = torch.tensor([[math.log(3.0), 0.0], [0.0, 0.0]])  # shares 3/4, 1/4 and 1/2, 1/2
 LABELS = torch.tensor([0, 1])
@@ -94,3 +94,16 @@ def test_photos_are_mixed_with_others_of_the_batch() -> None:
         torch.testing.assert_close(blend[row], share * photos[row] + (1 - share) * photos[other])
     torch.manual_seed(0)
     assert mixed(photos, 0.4)[2] == share
+
+
+def test_a_mistake_costs_by_how_many_grades_it_is_off() -> None:
+    sure = torch.eye(3) * 50
+    costs = [[squared_emd(sure[given][None], torch.tensor([true])).item() for given in range(3)] for true in range(3)]
+    assert costs == pytest.approx(np.array([[0, 1, 2], [1, 0, 1], [2, 1, 0]]))
+
+
+def test_undecided_shares_cost_by_hand() -> None:
+    """Shares 1/2, 1/4, 1/4 of the first grade: cumulated 1/2, 3/4, 1 against 1, 1, 1."""
+    logits = torch.log(torch.tensor([[0.5, 0.25, 0.25]])).repeat(2, 1)
+    assert squared_emd(logits, torch.tensor([0, 0])).item() == pytest.approx(0.25 + 0.0625)
+    assert squared_emd(logits, torch.tensor([0, 2])).item() == pytest.approx((0.3125 + 0.25 + 0.5625) / 2)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from training import recipe as recipes
 from training.data import label_table
 
 PATH = label_table.PROVIDED / "stanford_cars.csv"
@@ -72,3 +73,22 @@ def test_a_table_of_the_data_folder_goes_before_the_one_provided(tmp_path: Path)
     assert label_table.find(tmp_path, "stanford_cars.csv") == PATH
     (tmp_path / "stanford_cars.csv").write_text("label,make,model,year\n")
     assert label_table.find(tmp_path, "stanford_cars.csv").parent == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["task.labels=['a', 'b']"], "give either `task.labels` or `data.label_table`"),
+        (["data={}"], "give either `task.labels` or `data.label_table`"),
+        (["data={}", "task.labels=['a']"], "expected two labels or more, each once"),
+        (["data={}", "task.labels=['a', 'b', 'a']"], "expected two labels or more, each once"),
+    ],
+)
+def test_labels_are_given_once(tmp_path: Path, changes: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        label_table.of_recipe(recipes.read("car_details", changes), tmp_path)
+
+
+def test_a_plain_list_says_no_more_than_its_labels(tmp_path: Path) -> None:
+    recipe = recipes.read("severity")
+    assert label_table.of_recipe(recipe, tmp_path) == [{"label": one} for one in ("minor", "moderate", "severe")]

@@ -205,3 +205,30 @@ def test_a_missing_key_is_named(data: Path, tmp_path: Path) -> None:
     del recipe.data["column"]
     with pytest.raises(ValueError, match="recipe 'car_details': the key 'column' is missing"):
         tasks.create(recipe, data, tmp_path)
+
+
+LISTED = [f"task.labels={drawn.CARS}", "task.frozen=0"]
+
+
+def listed(data: Path, work: Path, *changes: str) -> ClassifierTask:
+    """A task whose labels are a plain list."""
+    recipe = recipes.read("car_details", [*drawn.CLASSIFIER, *LISTED, *changes])
+    recipe.data.pop("label_table", None)
+    task = tasks.create(recipe, data, work)
+    assert isinstance(task, ClassifierTask)
+    return task
+
+
+def test_labels_may_be_a_plain_list(data: Path, tmp_path: Path) -> None:
+    task = listed(data, tmp_path)
+    assert (task.labels, task.table) == (drawn.CARS, [])
+    assert task.network().eval()(torch.zeros(1, 32, 32, 3, dtype=torch.uint8))["label"].shape == (1, 3)
+
+
+def test_grades_weigh_how_far_a_mistake_is_off(data: Path, tmp_path: Path) -> None:
+    plain, graded = (listed(data, tmp_path, "smoothing=0", f"task.ordinal={weight}") for weight in (0, 2))
+    logits = torch.tensor([[20.0, 0.0, 0.0]])
+    for label, off in ((0, 0), (1, 1), (2, 2)):
+        truth = torch.tensor([label])
+        extra = graded._loss(logits, truth) - plain._loss(logits, truth)
+        assert extra.item() == pytest.approx(2 * off, abs=1e-4)
