@@ -32,8 +32,8 @@ class ClassifierTask(Task):
     """Recipe keys under `task`: `frozen` (stages left as they are, 0-3), `cached` (whether what they give is kept on
     disk, as it is unless told otherwise), `variants` (varied copies of each photo whose features are kept), `grow_from`
     (architecture of the starting weights, where it is shallower), `grow` (`start` or `end` of the run: when it becomes
-    the recipe's; `end` unless told otherwise where three stages are frozen), `mixup` (alpha; 0: none), `balance` (`none`; `sampled`: every class as often as any other; `adjusted`: logits shifted by the classes'
-    shares)."""
+    the recipe's; `end` unless told otherwise where three stages are frozen), `mixup` (alpha; 0: none), `balance`
+    (`none`; `sampled`: every class as often as any other; `adjusted`: logits shifted by the classes' shares)."""
 
     def __init__(self, recipe: Recipe, data: Path, work: Path) -> None:
         self.recipe, self.data, self.work = recipe, data, work
