@@ -38,12 +38,18 @@ def discover(
     given = entry_points(group=GROUP) if points is None else points
     found = {point.name: point for point in given}
     own = [name for name in _stems(weights_dir) if name not in found]
-    there = sorted([*found, *own])
-    names = there if wanted is None else list(wanted)
-    unknown = [name for name in names if name not in there]
-    if unknown:
-        raise RegistryError(f"no predictor {', '.join(unknown)}: installed are {', '.join(there) or 'none'}")
+    names = choose(sorted([*found, *own]), wanted)
     return {name: _create(found[name], weights_dir) if name in found else _of_kind(name, weights_dir) for name in names}
+
+
+def choose(there: Iterable[str], wanted: Iterable[str] | None = None) -> list[str]:
+    """The `wanted` names, in their order, or all that are there. Raises `RegistryError` naming those that are not."""
+    known = list(there)
+    names = known if wanted is None else list(wanted)
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise RegistryError(f"no predictor {', '.join(unknown)}: installed are {', '.join(known) or 'none'}")
+    return names
 
 
 def _stems(folder: Path | None) -> list[str]:
