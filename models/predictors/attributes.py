@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from models.answers import RegionRead, Scored
 from models.manifest import WeightsError
 from models.photo import Header, Photo, Region
-from models.predictor import Arrays, RegionOptions, Specification, Tensor
+from models.predictor import Arrays, RegionOptions, Specification
 from models.predictors.classifier import picture
 from models.predictors.heads import HeadsPredictor
 
@@ -61,19 +61,12 @@ class Attributes(HeadsPredictor[AttributesAnswer]):
                 f"{where}: orientation {', '.join(unknown)} has no angle, expected some of {', '.join(YAW)}"
             )
 
-    def describe(self, inputs: dict[str, Tensor], reads: tuple[int, int]) -> Specification:
-        return Specification(
-            name=self.name,
-            summary=self.manifest.summary,
+    def describe(self) -> Specification:
+        return self.specify(
             description="Colour, type and orientation of the vehicle, each with every label's score, and the direction "
             "from which it is seen as an angle. In a photo with much around the vehicle, give its `box`.",
             options=RegionOptions,
             answer=AttributesAnswer,
-            inputs=inputs,
-            reads=reads,
-            regions=("box", "photo"),
-            batch_sizes=(1, 2, 4, 8, 16),
-            drawable=True,
             example=EXAMPLE,
         )
 

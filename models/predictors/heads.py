@@ -11,7 +11,7 @@ from pydantic import BaseModel, create_model
 from models.answers import RegionRead, Scored, softmax
 from models.manifest import WeightsError
 from models.photo import Header, Photo, Region
-from models.predictor import A, Arrays, RegionOptions, Specification, Tensor
+from models.predictor import A, Arrays, RegionOptions, Specification
 from models.predictors.classifier import EXAMPLE_REGION, picture
 from models.predictors.weighted import WeightedPredictor
 
@@ -22,6 +22,7 @@ class HeadsPredictor(WeightedPredictor[RegionOptions, A]):
     """What predictors with several heads share: the calibrated answer of each."""
 
     kind = "heads"
+    regions = ("box", "photo")
 
     def shares(self, output: Arrays, head: str) -> NDArray[np.float64]:
         """Probability of each of the head's labels, in the manifest's order."""
@@ -49,23 +50,16 @@ class Heads(HeadsPredictor[BaseModel]):
                     "letters, digits and _, and not `region` or a word that pydantic keeps for itself"
                 )
 
-    def describe(self, inputs: dict[str, Tensor], reads: tuple[int, int]) -> Specification:
+    def describe(self) -> Specification:
         heads = self.manifest.labels
         fields: dict[str, Any] = dict.fromkeys(heads, (Scored, ...))
         title = "".join(part.capitalize() for part in self.name.split("_"))
         answer = create_model(f"{title}Answer", __doc__="A label for each head.", **fields, region=(RegionRead, ...))
-        return Specification(
-            name=self.name,
-            summary=self.manifest.summary,
+        return self.specify(
             description=f"{', '.join(heads)}: each with its best label and every label's score. In a photo with much "
             "around what is asked about, give its `box`.",
             options=RegionOptions,
             answer=answer,
-            inputs=inputs,
-            reads=reads,
-            regions=("box", "photo"),
-            batch_sizes=(1, 2, 4, 8, 16),
-            drawable=True,
             example=_example(heads),
         )
 
