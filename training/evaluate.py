@@ -134,7 +134,7 @@ def detections(
 
 
 def alarms(predictor: WeightedPredictor[Any, Any], archive: Archive) -> list[list[tuple[int, float]]]:
-    """(label, score) pairs of every detection, photo by photo, on photos that show no damage."""
+    """(label, score) pairs of every detection, photo by photo, on photos that show nothing to find."""
     found = outputs(predictor, (archive.photo(name) for name in archive.names()))
     return [[(int(n), float(s)) for n, s in zip(o["labels"], o["scores"], strict=True) if s > 0] for _, o in found]
 
@@ -147,17 +147,19 @@ def instances_figures(
     quiet: list[list[tuple[int, float]]],
     thresholds: dict[str, float],
 ) -> dict[str, float]:
-    """COCO's AP for boxes and masks, AP50 per class, and how many damaged and undamaged photos are called damaged."""
+    """COCO's AP for boxes and masks, and AP50 per class. By photo, with the detections that reach their threshold:
+    `image_recall`, the share of photos with an instance on which there are any, and `image_false_alarm_rate`, the share
+    of the quiet ones."""
     figures = {f"box_{name}": value for name, value in average_precision(photos, boxes, labels, "bbox").items()}
     found = average_precision(photos, masks, labels, "segm")
     figures |= {f"mask_{name}": found[name] for name in ("ap", "ap50", "ap75")}
     called = {one["image_id"] for one in boxes if one["score"] >= thresholds.get(labels[one["category_id"]], 0.5)}
     shown = [photo.id for photo in photos if photo.instances]
     if shown:
-        figures["damaged_called_damaged"] = sum(photo in called for photo in shown) / len(shown)
+        figures["image_recall"] = sum(photo in called for photo in shown) / len(shown)
     if quiet:
         loud = sum(any(score >= thresholds.get(labels[label], 0.5) for label, score in one) for one in quiet)
-        figures["sound_called_damaged"] = loud / len(quiet)
+        figures["image_false_alarm_rate"] = loud / len(quiet)
     return _rounded(figures)
 
 
