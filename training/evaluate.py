@@ -230,8 +230,8 @@ def summary(manifest: Manifest, found: Findings) -> dict[str, float]:
         return instances_figures(found.photos, found.labels, found.boxes, found.masks, found.quiet, manifest.thresholds)
     if manifest.kind == "heads":
         return heads_figures({head.name: (head.logits, head.truth) for head in found}, manifest.temperature)
-    threshold = manifest.thresholds.get("recognised", 0.5)
-    return classifier_figures(found[0].logits, found[0].truth, found[0].temperature, threshold)
+    temperature, threshold = manifest.temperature.get("label", 1.0), manifest.thresholds.get("recognised", 0.5)
+    return classifier_figures(found[0].logits, found[0].truth, temperature, threshold)
 
 
 def figures(predictor: WeightedPredictor[Any, Any], task: Any) -> dict[str, float]:

@@ -14,7 +14,7 @@ from tests.unit.training import drawn
 from tests.unit.training.found import instances as made_up
 from training import recipe as recipes
 from training import tasks
-from training.evaluate import figures, findings, heads_figures, open_predictor, summary
+from training.evaluate import classifier_figures, figures, findings, heads_figures, open_predictor, summary
 from training.findings import Head, Instances
 
 CHANGES = {"attributes": drawn.HEADS, "car_details": drawn.CLASSIFIER, "damage": drawn.INSTANCES}
@@ -89,6 +89,8 @@ def test_a_classifier_of_any_name(data: Path, tmp_path: Path) -> None:
     assert set(told) == {"top1", "top5", "ece", "recognised", "recognised_right"}
     assert told["recognised"] == 1.0
     assert told["recognised_right"] == told["top1"] == found[0].figures()["top1"]
+    softer = predictor.manifest.model_copy(update={"temperature": {"label": 4.0}})
+    assert summary(softer, found) == classifier_figures(found[0].logits, found[0].truth, 4.0, 0.0) != told
 
 
 def test_instances_of_any_name(data: Path, tmp_path: Path) -> None:
