@@ -1,6 +1,6 @@
 """Figures of served weights on `val`: photos go through the predictor's own prepare, run and finish."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.answers import RleMask, softmax
 from models.manifest import Manifest
-from models.photo import Header, Photo, whole
+from models.photo import whole
 from models.predictors.instances import InstancesPredictor
 from models.predictors.weighted import WeightedPredictor
 from models.registry import RegistryError, discover
@@ -18,11 +18,11 @@ from training.data.annotated import Annotated
 from training.data.archive import Archive
 from training.findings import Head, Instances
 from training.metrics import average_precision, expected_calibration_error
+from training.outputs import outputs
 from training.tasks.classifier import ClassifierTask
 from training.tasks.heads import HeadsTask
 from training.tasks.instances import InstancesTask
 
-Outputs = dict[str, NDArray[np.generic]]
 Findings = list[Head] | Instances
 """What was found on `val`: by head for the kinds `classifier` and `heads`, or instances."""
 
@@ -36,29 +36,6 @@ def open_predictor(name: str, weights_dir: Path | None = None) -> WeightedPredic
     if not isinstance(predictor, WeightedPredictor):
         raise RegistryError(f"{name}: a predictor without weights, so there is nothing to measure")
     return predictor
-
-
-def outputs(
-    predictor: WeightedPredictor[Any, Any], photos: Iterable[NDArray[np.uint8]], batch: int = 8
-) -> Iterator[tuple[Header, Outputs]]:
-    """What the network says of each photo, with its header, in order."""
-    options = predictor.specification.options()
-    waiting: list[tuple[Header, Any]] = []
-
-    def flush() -> Iterator[tuple[Header, Outputs]]:
-        stacked = {name: np.stack([item[name] for _, item in waiting]) for name in waiting[0][1]}
-        found = predictor.run(stacked)
-        for n, (header, _) in enumerate(waiting):
-            yield header, {name: value[n] for name, value in found.items()}
-        waiting.clear()
-
-    for pixels in photos:
-        header = Header(pixels.shape[1], pixels.shape[0], "")
-        waiting.append((header, predictor.prepare(Photo(header, pixels), whole(header), options)))
-        if len(waiting) == batch:
-            yield from flush()
-    if waiting:
-        yield from flush()
 
 
 def classifier_logits(
