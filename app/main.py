@@ -19,7 +19,7 @@ from app.routes import metrics as metrics_route
 from app.schemas import AnyPredictor
 from app.settings import Settings
 from models.backends import resolve_device
-from models.registry import discover
+from models.registry import choose, discover
 
 DESCRIPTION = """
 Answers questions about photos of cars: where the car is damaged, which make and model it is, its colour and type, and
@@ -47,14 +47,13 @@ TAGS = [
 def create_app(settings: Settings | None = None, predictors: Mapping[str, AnyPredictor] | None = None) -> FastAPI:
     """The gateway as an ASGI app. Without `predictors`, those installed; `settings.predictors` chooses among them.
 
-    Raises what `discover` raises, and `ValueError` where a wanted predictor is not there or two of them do not fit
-    together.
+    Raises what `discover` raises, and `ValueError` where two predictors do not fit together.
     """
     settings = settings or Settings()
     if predictors is None:
         served = discover(settings.weights_dir, settings.predictors)
     else:
-        served = chosen(predictors, settings.predictors)
+        served = {name: predictors[name] for name in choose(predictors, settings.predictors)}
     locate.check(served)
     metrics = Metrics()
     device = "cpu" if settings.device == "cpu" else resolve_device(settings.device)  # which may load a large library
@@ -110,14 +109,6 @@ def create_app(settings: Settings | None = None, predictors: Mapping[str, AnyPre
     errors.install(app)
     app.add_middleware(RequestContext, metrics=metrics)
     return app
-
-
-def chosen(given: Mapping[str, AnyPredictor], names: list[str] | None) -> dict[str, AnyPredictor]:
-    """Those of `given` that are wanted, in that order. Raises `ValueError` naming the first that is not there."""
-    for name in names or []:
-        if name not in given:
-            raise ValueError(f"no predictor is called {name!r}; there are: {', '.join(given) or 'none'}")
-    return dict(given) if names is None else {name: given[name] for name in names}
 
 
 def openapi_document(settings: Settings | None = None) -> str:

@@ -34,18 +34,13 @@ def discover(
     An entry point names a callable without arguments that returns a `Predictor`; one that has a parameter
     `weights_dir` gets the setting of that name. Weights in `weights_dir` under a name that no entry point has are
     served by their manifest's kind. A predictor whose regions a wanted one reads comes after the wanted ones. Raises
-    `RegistryError`, or what the predictor itself raises where its weights are
-    missing or broken.
+    `RegistryError`, or what the predictor itself raises where its weights are missing or broken.
     """
     given = entry_points(group=GROUP) if points is None else points
     found = {point.name: point for point in given}
     own = [name for name in _stems(weights_dir) if name not in found]
     there = sorted([*found, *own])
-    names = list(there if wanted is None else dict.fromkeys(wanted))
-    unknown = [name for name in names if name not in there]
-    if unknown:
-        raise RegistryError(f"no predictor {', '.join(unknown)}: installed are {', '.join(there) or 'none'}")
-    made: dict[str, AnyPredictor] = {}
+    names, made = choose(there, wanted), dict[str, AnyPredictor]()
     for name in names:
         made[name] = _create(found[name], weights_dir) if name in found else _of_kind(name, weights_dir)
         names += _needed(made[name], there, names)
@@ -62,6 +57,16 @@ def _needed(predictor: AnyPredictor, there: Iterable[str], names: Iterable[str])
                 f"{specification.name}: its specification reads regions of {other!r}, which is no installed predictor"
             )
     return [other for other in others if other not in names]
+
+
+def choose(there: Iterable[str], wanted: Iterable[str] | None = None) -> list[str]:
+    """The `wanted` names, in their order, or all that are there. Raises `RegistryError` naming those that are not."""
+    known = list(there)
+    names = known if wanted is None else list(dict.fromkeys(wanted))
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise RegistryError(f"no predictor {', '.join(unknown)}: installed are {', '.join(known) or 'none'}")
+    return names
 
 
 def _stems(folder: Path | None) -> list[str]:

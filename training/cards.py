@@ -40,8 +40,8 @@ NAMES = {
     "mask_ap": "mask AP (COCO)",
     "mask_ap50": "mask AP50",
     "mask_ap75": "mask AP75",
-    "damaged_called_damaged": "damaged photos called damaged",
-    "sound_called_damaged": "undamaged photos called damaged",
+    "image_recall": "photos with something to find, where something is found (image recall)",
+    "image_false_alarm_rate": "photos with nothing to find, where something is found (image false-alarm rate)",
 }
 
 
@@ -213,7 +213,7 @@ def weaknesses(manifest: Manifest, report: dict[str, Any] | None = None) -> list
         found.append(f"Its models are of {min(years)} to {max(years)}: a newer one is called by an older name.")
     if manifest.kind != "instances":
         found.append("It always gives one of its labels, also to a photo that shows none of them.")
-    elif "sound_called_damaged" not in manifest.figures:
+    elif "image_false_alarm_rate" not in manifest.figures:
         found.append("How often it finds something where there is nothing has not been measured.")
     if manifest.training.notes:
         found.append(manifest.training.notes)
@@ -231,8 +231,9 @@ def _of_figures(figures: dict[str, Any]) -> list[str]:
             found.append(f"Its scores{' for ' + of if of else ''} are off by {100 * value:.0f} points on average.")
     if "recognised" in figures:
         found.append(f"It recognises {100 * figures['recognised']:.0f} % of the photos; of the others it is not sure.")
-    if figures.get("sound_called_damaged"):
-        found.append(f"It calls {100 * figures['sound_called_damaged']:.0f} % of undamaged photos damaged.")
+    if figures.get("image_false_alarm_rate"):
+        share = 100 * figures["image_false_alarm_rate"]
+        found.append(f"It finds something in {share:.0f} % of the photos that have nothing to find.")
     return found
 
 
@@ -259,7 +260,7 @@ def _of_instances(figures: dict[str, Any]) -> list[str]:
     quiet = figures.get("quiet", {}).get("classes", {})
     loudest = max(quiet, key=lambda label: quiet[label], default=None)
     if loudest is not None and quiet[loudest]:
-        found.append(f"Most of its false alarms on undamaged photos are {_plain(loudest)}.")
+        found.append(f"Most of its false alarms are {_plain(loudest)}.")
     return found
 
 

@@ -1,6 +1,6 @@
 """Figures of served weights on `val`: photos go through the predictor's own prepare, run and finish."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.answers import RleMask, softmax
 from models.manifest import Manifest
-from models.photo import Header, Photo, whole
+from models.photo import whole
 from models.predictors.instances import InstancesPredictor
 from models.predictors.weighted import WeightedPredictor
 from models.registry import RegistryError, discover
@@ -18,11 +18,11 @@ from training.data.annotated import Annotated
 from training.data.archive import Archive
 from training.findings import Head, Instances
 from training.metrics import average_precision, expected_calibration_error
+from training.outputs import outputs
 from training.tasks.classifier import ClassifierTask
 from training.tasks.heads import HeadsTask
 from training.tasks.instances import InstancesTask
 
-Outputs = dict[str, NDArray[np.generic]]
 Findings = list[Head] | Instances
 """What was found on `val`: by head for the kinds `classifier` and `heads`, or instances."""
 
@@ -36,29 +36,6 @@ def open_predictor(name: str, weights_dir: Path | None = None) -> WeightedPredic
     if not isinstance(predictor, WeightedPredictor):
         raise RegistryError(f"{name}: a predictor without weights, so there is nothing to measure")
     return predictor
-
-
-def outputs(
-    predictor: WeightedPredictor[Any, Any], photos: Iterable[NDArray[np.uint8]], batch: int = 8
-) -> Iterator[tuple[Header, Outputs]]:
-    """What the network says of each photo, with its header, in order."""
-    options = predictor.specification.options()
-    waiting: list[tuple[Header, Any]] = []
-
-    def flush() -> Iterator[tuple[Header, Outputs]]:
-        stacked = {name: np.stack([item[name] for _, item in waiting]) for name in waiting[0][1]}
-        found = predictor.run(stacked)
-        for n, (header, _) in enumerate(waiting):
-            yield header, {name: value[n] for name, value in found.items()}
-        waiting.clear()
-
-    for pixels in photos:
-        header = Header(pixels.shape[1], pixels.shape[0], "")
-        waiting.append((header, predictor.prepare(Photo(header, pixels), whole(header), options)))
-        if len(waiting) == batch:
-            yield from flush()
-    if waiting:
-        yield from flush()
 
 
 def classifier_logits(
@@ -134,7 +111,7 @@ def detections(
 
 
 def alarms(predictor: WeightedPredictor[Any, Any], archive: Archive) -> list[list[tuple[int, float]]]:
-    """(label, score) pairs of every detection, photo by photo, on photos that show no damage."""
+    """(label, score) pairs of every detection, photo by photo, on photos that show nothing to find."""
     found = outputs(predictor, (archive.photo(name) for name in archive.names()))
     return [[(int(n), float(s)) for n, s in zip(o["labels"], o["scores"], strict=True) if s > 0] for _, o in found]
 
@@ -147,17 +124,19 @@ def instances_figures(
     quiet: list[list[tuple[int, float]]],
     thresholds: dict[str, float],
 ) -> dict[str, float]:
-    """COCO's AP for boxes and masks, AP50 per class, and how many damaged and undamaged photos are called damaged."""
+    """COCO's AP for boxes and masks, and AP50 per class. By photo, with the detections that reach their threshold:
+    `image_recall`, the share of photos with an instance on which there are any, and `image_false_alarm_rate`, the share
+    of the quiet ones."""
     figures = {f"box_{name}": value for name, value in average_precision(photos, boxes, labels, "bbox").items()}
     found = average_precision(photos, masks, labels, "segm")
     figures |= {f"mask_{name}": found[name] for name in ("ap", "ap50", "ap75")}
     called = {one["image_id"] for one in boxes if one["score"] >= thresholds.get(labels[one["category_id"]], 0.5)}
     shown = [photo.id for photo in photos if photo.instances]
     if shown:
-        figures["damaged_called_damaged"] = sum(photo in called for photo in shown) / len(shown)
+        figures["image_recall"] = sum(photo in called for photo in shown) / len(shown)
     if quiet:
         loud = sum(any(score >= thresholds.get(labels[label], 0.5) for label, score in one) for one in quiet)
-        figures["sound_called_damaged"] = loud / len(quiet)
+        figures["image_false_alarm_rate"] = loud / len(quiet)
     return _rounded(figures)
 
 
@@ -228,8 +207,8 @@ def summary(manifest: Manifest, found: Findings) -> dict[str, float]:
         return instances_figures(found.photos, found.labels, found.boxes, found.masks, found.quiet, manifest.thresholds)
     if manifest.kind == "heads":
         return heads_figures({head.name: (head.logits, head.truth) for head in found}, manifest.temperature)
-    threshold = manifest.thresholds.get("recognised", 0.5)
-    return classifier_figures(found[0].logits, found[0].truth, found[0].temperature, threshold)
+    temperature, threshold = manifest.temperature.get("label", 1.0), manifest.thresholds.get("recognised", 0.5)
+    return classifier_figures(found[0].logits, found[0].truth, temperature, threshold)
 
 
 def figures(predictor: WeightedPredictor[Any, Any], task: Any) -> dict[str, float]:

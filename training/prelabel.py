@@ -1,17 +1,20 @@
 """What a served predictor sees on photos, as annotations that a person then corrects."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from models.photo import Limits, PhotoError, decode, read_header, whole
+from models.photo import PhotoError, whole
 from models.predictor import Options, Predictor
 from training.data import annotated, coco, datumaro
 from training.data.annotated import Annotated, Instance
+from training.data.archive import Archive
 from training.labelling import VALUE
+from training.outputs import outputs
 
 AnyPredictor = Predictor[Any, Any]
 Tags = list[tuple[int, dict[str, Any]]]
@@ -37,18 +40,30 @@ def check(kind: str, form: str) -> None:
         raise ValueError("COCO has no tags for whole photos: use --format datumaro")
 
 
-def ask(predictor: AnyPredictor, data: bytes, options: Options) -> tuple[int, int, BaseModel]:
-    """Width, height and the answer to one photo. `ValueError` says why it cannot be read."""
-    try:
-        header = read_header(data, Limits())
-        photo = decode(data, header)
-    except PhotoError as error:
-        raise ValueError(f"the photo cannot be read: {error}") from None
-    region = whole(header)
-    item = predictor.prepare(photo, region, options)
-    output = predictor.run({name: np.asarray(value)[None] for name, value in item.items()})
-    answer = predictor.finish({name: value[0] for name, value in output.items()}, header, region, options)
-    return header.width, header.height, answer
+def ask(
+    predictor: AnyPredictor,
+    archive: Archive,
+    names: Iterable[str],
+    options: Options,
+    left_out: Callable[[str, str], None],
+) -> Iterator[tuple[Annotated, BaseModel]]:
+    """The photos, numbered from 1, each with its answer; `left_out` is told name and reason of what cannot be read."""
+    read: list[str] = []
+
+    def photos() -> Iterator[NDArray[np.uint8]]:
+        for name in names:
+            try:
+                pixels = archive.photo(name)
+            except PhotoError as error:
+                left_out(name, f"the photo cannot be read: {error}")
+            else:
+                read.append(name)
+                yield pixels
+
+    found = outputs(predictor, photos(), predictor.specification.batch_sizes[-1], options)
+    for number, (header, output) in enumerate(found, start=1):
+        photo = Annotated(number, read[number - 1], header.width, header.height)
+        yield photo, predictor.finish(output, header, whole(header), options)
 
 
 def instances(answer: Any, labels: Sequence[str]) -> list[Instance]:

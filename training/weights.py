@@ -14,6 +14,7 @@ from models.manifest import LabelRow, Manifest, Training, find, shrink
 from models.predictor import Input, Licence
 from training import calibrate, evaluate, growth, starts
 from training.devices import CPU
+from training.findings import Instances
 from training.loop import Task
 from training.tasks.classifier import ClassifierTask
 from training.tasks.heads import HeadsTask
@@ -116,22 +117,20 @@ def _fitted(task: Task, folder: Path) -> dict[str, Any]:
     predictor = evaluate.open_predictor(task.recipe.name, folder)
     assert find(task.recipe.name, folder).path.parent == folder
     predictor.load("cpu")
-    if isinstance(task, ClassifierTask):
-        logits, truth = evaluate.classifier_logits(predictor, task)
-        temperature = calibrate.fit_temperature(logits, truth)
-        shares = evaluate.softmax(logits, temperature)
-        threshold = calibrate.sure_threshold(shares.max(axis=1), shares.argmax(axis=1) == truth)
-        figures = evaluate.classifier_figures(logits, truth, temperature, threshold)
-        return {"temperature": {"label": temperature}, "thresholds": {"recognised": threshold}, "figures": figures}
-    if isinstance(task, HeadsTask):
-        heads = evaluate.heads_logits(predictor, task)
-        temperatures = {head: calibrate.fit_temperature(*pair) for head, pair in heads.items()}
-        return {"temperature": temperatures, "figures": evaluate.heads_figures(heads, temperatures)}
-    assert isinstance(task, InstancesTask)
-    boxes, masks = evaluate.detections(predictor, task)
-    quiet = evaluate.alarms(predictor, task.quiet) if task.quiet else []
-    photos, labels = task.photos["val"], task.labels
-    thresholds = calibrate.detection_thresholds(photos, boxes, labels, quiet)
-    figures = evaluate.instances_figures(photos, labels, boxes, masks, quiet, thresholds)
-    presence = calibrate.presence(photos, boxes, quiet, [thresholds[label] for label in labels])
-    return {"thresholds": thresholds, "presence": presence.knots if presence else [], "figures": figures}
+    found = evaluate.findings(predictor, task)
+    fitted = _calibrated(found, task.recipe.kind)
+    figures = evaluate.summary(predictor.manifest.model_copy(update=fitted), found)
+    return {**fitted, "figures": figures}
+
+
+def _calibrated(found: evaluate.Findings, kind: str) -> dict[str, Any]:
+    if isinstance(found, Instances):
+        thresholds = calibrate.detection_thresholds(found.photos, found.boxes, found.labels, found.quiet)
+        limits = [thresholds[label] for label in found.labels]
+        presence = calibrate.presence(found.photos, found.boxes, found.quiet, limits)
+        return {"thresholds": thresholds, "presence": presence.knots if presence else []}
+    temperature = {head.name: calibrate.fit_temperature(head.logits, head.truth) for head in found}
+    if kind == "heads":
+        return {"temperature": temperature}
+    threshold = calibrate.sure_threshold(*found[0].calibration(temperature[found[0].name]))
+    return {"temperature": temperature, "thresholds": {"recognised": threshold}}

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from models.answers import RegionRead, Scored
 from models.manifest import WeightsError
 from models.photo import Header, Photo, Region
-from models.predictor import Arrays, Specification, Tensor, VehicleOptions
+from models.predictor import Arrays, Specification, VehicleOptions
 from models.predictors.classifier import picture
 from models.predictors.heads import HeadsPredictor
 
@@ -46,10 +46,12 @@ def circular_mean(degrees: NDArray[np.float64], weights: NDArray[np.float64]) ->
     return float(np.rad2deg(np.angle(mean)) % 360), float(min(1.0, np.abs(mean)))
 
 
-class Attributes(HeadsPredictor[AttributesAnswer]):
+class Attributes(HeadsPredictor[VehicleOptions, AttributesAnswer]):
     """A ResNet with three heads."""
 
     name = "attributes"
+    sources = ("box", "vehicles", "photo")
+    margin = 0.04
     heads = ("color", "type", "orientation")
 
     def check(self) -> None:
@@ -61,21 +63,13 @@ class Attributes(HeadsPredictor[AttributesAnswer]):
                 f"{where}: orientation {', '.join(unknown)} has no angle, expected some of {', '.join(YAW)}"
             )
 
-    def describe(self, inputs: dict[str, Tensor], reads: tuple[int, int]) -> Specification:
-        return Specification(
-            name=self.name,
-            summary=self.manifest.summary,
+    def describe(self) -> Specification:
+        return self.specify(
             description="Colour, type and orientation of the vehicle, each with every label's score, and the direction "
             "from which it is seen as an angle. The photo's main vehicle is found first; its `box` may be given "
             "instead, or the photo read whole.",
             options=VehicleOptions,
             answer=AttributesAnswer,
-            inputs=inputs,
-            reads=reads,
-            regions=("box", "vehicles", "photo"),
-            margin=0.04,
-            batch_sizes=(1, 2, 4, 8, 16),
-            drawable=True,
             example=EXAMPLE,
         )
 

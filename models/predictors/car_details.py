@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from models.answers import RegionRead
 from models.manifest import LabelRow, WeightsError
 from models.photo import Header, Photo, Region
-from models.predictor import Arrays, Specification, Tensor, VehicleOptions
+from models.predictor import Arrays, Specification, VehicleOptions
 from models.predictors.classifier import EXAMPLE_REGION, ClassifierPredictor, picture
 
 
@@ -50,6 +50,8 @@ class CarDetails(ClassifierPredictor[CarDetailsOptions, CarDetailsAnswer]):
     """A ResNet over the labels of the manifest."""
 
     name = "car_details"
+    sources = ("box", "vehicles", "photo")
+    margin = 0.04
 
     def check(self) -> None:
         super().check()
@@ -58,21 +60,13 @@ class CarDetails(ClassifierPredictor[CarDetailsOptions, CarDetailsAnswer]):
             where = self.weights.path.with_suffix(".json")
             raise WeightsError(f"{where}: table: {rows} rows, expected one for each of the {labels} labels, or none")
 
-    def describe(self, inputs: dict[str, Tensor], reads: tuple[int, int]) -> Specification:
-        return Specification(
-            name=self.name,
-            summary=self.manifest.summary,
+    def describe(self) -> Specification:
+        return self.specify(
             description="The likeliest make, model and year, further candidates, and the makes summed over their "
             "models. `recognised` is false where the photo shows no car the network knows well enough. The "
             "photo's main vehicle is found first; its `box` may be given instead, or the photo read whole.",
             options=CarDetailsOptions,
             answer=CarDetailsAnswer,
-            inputs=inputs,
-            reads=reads,
-            regions=("box", "vehicles", "photo"),
-            margin=0.04,
-            batch_sizes=(1, 2, 4, 8),
-            drawable=True,
             example=EXAMPLE,
         )
 

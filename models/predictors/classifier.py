@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from models.answers import RegionRead, softmax
 from models.drawing import draw_caption, draw_region
 from models.photo import Header, Photo, Region
-from models.predictor import A, Arrays, O, RegionOptions, Specification, Tensor
+from models.predictor import A, Arrays, O, RegionOptions, Specification
 from models.predictors.weighted import WeightedPredictor
 
 
@@ -39,6 +39,8 @@ class ClassifierPredictor(WeightedPredictor[O, A]):
     """What predictors of one label share: calibrated probabilities, and a caption in the picture."""
 
     kind = "classifier"
+    sources = ("box", "photo")
+    batch_sizes = (1, 2, 4, 8)
 
     def shares(self, output: Arrays) -> NDArray[np.float64]:
         """Probability of each label of the manifest, in its order."""
@@ -53,20 +55,13 @@ def picture(photo: Photo, region: RegionRead, lines: Sequence[str]) -> NDArray[n
 class Classifier(ClassifierPredictor[ClassifierOptions, ClassifierAnswer]):
     """Weights of one's own of the kind `classifier`, served under their manifest's name."""
 
-    def describe(self, inputs: dict[str, Tensor], reads: tuple[int, int]) -> Specification:
+    def describe(self) -> Specification:
         labels = self.manifest.labels["label"]
-        return Specification(
-            name=self.name,
-            summary=self.manifest.summary,
+        return self.specify(
             description=f"The likeliest of {len(labels)} labels, and further candidates. In a photo with much around "
             "what is asked about, give its `box`.",
             options=ClassifierOptions,
             answer=ClassifierAnswer,
-            inputs=inputs,
-            reads=reads,
-            regions=("box", "photo"),
-            batch_sizes=(1, 2, 4, 8),
-            drawable=True,
             example=_example(labels),
         )
 

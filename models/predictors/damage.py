@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel, Field
 
 from models.photo import Header, Region
-from models.predictor import Arrays, Specification, Tensor
+from models.predictor import Arrays, Specification
 from models.predictors.instances import EXAMPLE_INSTANCE, Instance, InstancesOptions, InstancesPredictor
 
 
@@ -38,18 +38,12 @@ class Damage(InstancesPredictor[DamageOptions, DamageAnswer]):
 
     name = "damage"
 
-    def describe(self, inputs: dict[str, Tensor], reads: tuple[int, int]) -> Specification:
-        return Specification(
-            name=self.name,
-            summary=self.manifest.summary,
+    def describe(self) -> Specification:
+        return self.specify(
             description="Every damage with its class, score, box and mask. `damaged` says whether any of them is sure "
             "enough. Photos of the damaged side of a car, from half a metre to the whole car, work best.",
             options=DamageOptions,
             answer=DamageAnswer,
-            inputs=inputs,
-            reads=reads,
-            batch_sizes=(1, 2, 4),
-            drawable=True,
             example=EXAMPLE,
         )
 

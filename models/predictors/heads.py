@@ -11,17 +11,18 @@ from pydantic import BaseModel, create_model
 from models.answers import RegionRead, Scored, softmax
 from models.manifest import WeightsError
 from models.photo import Header, Photo, Region
-from models.predictor import A, Arrays, RegionOptions, Specification, Tensor
+from models.predictor import A, Arrays, O, RegionOptions, Specification
 from models.predictors.classifier import EXAMPLE_REGION, picture
 from models.predictors.weighted import WeightedPredictor
 
 _FIELD = re.compile(r"[a-z][a-z0-9_]*")
 
 
-class HeadsPredictor(WeightedPredictor[RegionOptions, A]):
+class HeadsPredictor(WeightedPredictor[O, A]):
     """What predictors with several heads share: the calibrated answer of each."""
 
     kind = "heads"
+    sources = ("box", "photo")
 
     def shares(self, output: Arrays, head: str) -> NDArray[np.float64]:
         """Probability of each of the head's labels, in the manifest's order."""
@@ -32,7 +33,7 @@ class HeadsPredictor(WeightedPredictor[RegionOptions, A]):
         return Scored.of(self.manifest.labels[head], self.shares(output, head))
 
 
-class Heads(HeadsPredictor[BaseModel]):
+class Heads(HeadsPredictor[RegionOptions, BaseModel]):
     """Weights of one's own of the kind `heads`, served under their manifest's name; each head is a field."""
 
     heads = ()  # those of the manifest, whatever they are
@@ -49,23 +50,16 @@ class Heads(HeadsPredictor[BaseModel]):
                     "letters, digits and _, and not `region` or a word that pydantic keeps for itself"
                 )
 
-    def describe(self, inputs: dict[str, Tensor], reads: tuple[int, int]) -> Specification:
+    def describe(self) -> Specification:
         heads = self.manifest.labels
         fields: dict[str, Any] = dict.fromkeys(heads, (Scored, ...))
         title = "".join(part.capitalize() for part in self.name.split("_"))
         answer = create_model(f"{title}Answer", __doc__="A label for each head.", **fields, region=(RegionRead, ...))
-        return Specification(
-            name=self.name,
-            summary=self.manifest.summary,
+        return self.specify(
             description=f"{', '.join(heads)}: each with its best label and every label's score. In a photo with much "
             "around what is asked about, give its `box`.",
             options=RegionOptions,
             answer=answer,
-            inputs=inputs,
-            reads=reads,
-            regions=("box", "photo"),
-            batch_sizes=(1, 2, 4, 8, 16),
-            drawable=True,
             example=_example(heads),
         )
 

@@ -12,7 +12,7 @@ from models import outlines
 from models.answers import Box, PolygonMask, RleMask
 from models.drawing import Drawn, draw_instances
 from models.photo import Header, Photo, Region
-from models.predictor import A, Arrays, O, Options, Specification, Tensor
+from models.predictor import A, Arrays, O, Options, Specification
 from models.predictors.weighted import WeightedPredictor
 
 
@@ -59,6 +59,7 @@ class InstancesPredictor(WeightedPredictor[O, A]):
     colour per label."""
 
     kind = "instances"
+    batch_sizes = (1, 2, 4)
 
     def found(self, output: Arrays, header: Header, options: InstancesOptions, of: type[Found]) -> list[Found]:
         """The detections that the options ask for, best first, each an `of`."""
@@ -112,18 +113,12 @@ class InstancesPredictor(WeightedPredictor[O, A]):
 class Instances(InstancesPredictor[InstancesOptions, InstancesAnswer]):
     """Weights of one's own of the kind `instances`, served under their manifest's name."""
 
-    def describe(self, inputs: dict[str, Tensor], reads: tuple[int, int]) -> Specification:
+    def describe(self) -> Specification:
         labels = self.manifest.labels["label"]
-        return Specification(
-            name=self.name,
-            summary=self.manifest.summary,
+        return self.specify(
             description="Every instance with its label, score, box and mask: " + ", ".join(labels) + ".",
             options=InstancesOptions,
             answer=InstancesAnswer,
-            inputs=inputs,
-            reads=reads,
-            batch_sizes=(1, 2, 4),
-            drawable=True,
             example=_example(labels),
         )
 

@@ -1,5 +1,7 @@
 """What predictors with a manifest share: one image scaled to the network's size, a backend that runs it."""
 
+from abc import abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -13,12 +15,16 @@ class WeightedPredictor(Predictor[O, A]):
     """A predictor whose labels, sizes and thresholds stand in a manifest.
 
     `kind` is the manifest's that this predictor can serve; `heads` are the label lists its answer is made of. A
-    predictor for one set of weights has their `name`; one that serves any weights of its kind is given it.
+    predictor for one set of weights has their `name`; one that serves any weights of its kind is given it. `sources`
+    (there `regions`), `margin` and `batch_sizes` are the specification's.
     """
 
     name: str
     kind: Literal["instances", "classifier", "heads"]
     heads: tuple[str, ...] = ("label",)
+    sources: tuple[str, ...] = ("photo",)
+    margin: float = 0.0
+    batch_sizes: tuple[int, ...] = (1, 2, 4, 8, 16)
 
     def __init__(self, weights_dir: Path | None = None, name: str | None = None) -> None:
         """Raises `WeightsError` where the weights are missing or broken, or cannot give this predictor's answer."""
@@ -29,9 +35,7 @@ class WeightedPredictor(Predictor[O, A]):
         self.check()
         self.backend = create("torch")
         self.card: Card = self.manifest.card(self.backend.name, "cpu")
-        size = self.manifest.input
-        inputs = {"image": Tensor((size.height, size.width, 3))}
-        self.specification = self.describe(inputs, (size.width, size.height))
+        self.specification = self.describe()
 
     def check(self) -> None:
         """Raises `WeightsError` where the manifest is not one that this predictor can serve."""
@@ -42,9 +46,29 @@ class WeightedPredictor(Predictor[O, A]):
         if missing:
             raise WeightsError(f"{where}: labels: {self.name} expects labels for {', '.join(missing)}")
 
-    def describe(self, inputs: dict[str, Tensor], reads: tuple[int, int]) -> Specification:
-        """The specification for the manifest's input size."""
-        raise NotImplementedError
+    @abstractmethod
+    def describe(self) -> Specification:
+        """The specification for the manifest, by `specify`."""
+
+    def specify(
+        self, description: str, options: type[O], answer: type[A], example: Mapping[str, object]
+    ) -> Specification:
+        """What is the predictor's own, with what the manifest and the kind say."""
+        size = self.manifest.input
+        return Specification(
+            name=self.name,
+            summary=self.manifest.summary,
+            description=description,
+            options=options,
+            answer=answer,
+            inputs={"image": Tensor((size.height, size.width, 3))},
+            reads=(size.width, size.height),
+            regions=self.sources,
+            margin=self.margin,
+            batch_sizes=self.batch_sizes,
+            drawable=True,
+            example=example,
+        )
 
     def load(self, device: str) -> None:
         self.backend.load(self.weights, device)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from models.registry import RegistryError
 from tests.fakes import Brightness
 from tests.gateway import problem, serving
 
@@ -51,3 +52,9 @@ async def test_only_what_is_wanted_is_served() -> None:
         assert [model["name"] for model in (await client.get("/v1/models")).json()["models"]] == ["two"]
         assert (await client.get("/v1/models/one")).status_code == 404
         assert (await client.post("/v1/one")).status_code == 404
+
+
+async def test_a_wanted_predictor_that_is_not_there_is_refused() -> None:
+    with pytest.raises(RegistryError, match="no predictor three, four: installed are one, two"):
+        async with serving(Brightness("one"), Brightness("two"), predictors=["two", "three", "four"]):
+            pass

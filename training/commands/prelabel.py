@@ -84,16 +84,15 @@ def _ask_all(
     errors = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
-        for name in progress.track(names, description="photos"):
-            try:
-                width, height, answer = labels.ask(predictor, archive.read(name), options)
-            except ValueError as error:
-                typer.echo(f"{name}: left out, {error}", err=True)
-                continue
-            photo = Photo(len(photos) + 1, name, width, height)
+        shown = progress.track(names, description="photos")
+        for photo, answer in labels.ask(predictor, archive, shown, options, _left_out):
             photos.append(photo)
             if kind == "instances":
                 photo.instances += labels.instances(answer, next(iter(predictor.card.labels.values())))
             else:
                 tags.append(labels.tags(answer, predictor.card.labels, kind))
     return photos, tags, sum(len(photo.instances) for photo in photos) + sum(map(len, tags))
+
+
+def _left_out(name: str, reason: str) -> None:
+    typer.echo(f"{name}: left out, {reason}", err=True)

@@ -79,10 +79,10 @@ def spread(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 class InstancesTask(Task):
     """Recipe keys under `task`: `labels`, `rename` (names in the files to labels), `zoom` (largest share cut from a
     side), `negatives` (photos without any instance that an epoch adds, from the archive `data.negatives`; false alarms
-    are counted on `data.quiet`), `bare` (share of the photos of which a part without any instance is shown, where there is
-    one), `rare` (labels on a smaller share of the photos than this are shown more often; 0: as they come), `frozen` (layers of the trunk left as they are), `focal` (gamma of the focal loss for
-    labels; 0: cross-entropy), `grow_from` (the start's architecture, where it is shallower), `every` (take every n-th
-    photo, for a trial)."""
+    are counted on `data.quiet`), `bare` (share of the photos of which a part without any instance is shown, where there
+    is one), `rare` (labels on a smaller share of the photos than this are shown more often; 0: as they come), `frozen`
+    (layers of the trunk left as they are), `focal` (gamma of the focal loss for labels; 0: cross-entropy), `grow_from`
+    (the start's architecture, where it is shallower), `every` (take every n-th photo, for a trial)."""
 
     def __init__(self, recipe: Recipe, data: Path, work: Path) -> None:
         self.recipe, self.data = recipe, data

@@ -40,10 +40,10 @@ def test_research_only_says_what_is_allowed_and_what_is_not() -> None:
 
 
 def test_weak_figures_are_weaknesses_and_good_ones_are_not() -> None:
-    figures = {"box_ap50_dent": 0.49, "box_ap50_tire_flat": 0.51, "sound_called_damaged": 0.05}
+    figures = {"box_ap50_dent": 0.49, "box_ap50_tire_flat": 0.51, "image_false_alarm_rate": 0.05}
     told = cards.weaknesses(weights.manifest("damage", figures=figures))
     assert "Weak at dent: box AP50 is 0.49." in told
-    assert "It calls 5 % of undamaged photos damaged." in told
+    assert "It finds something in 5 % of the photos that have nothing to find." in told
     assert not any("tire" in line for line in told)
     told = cards.weaknesses(weights.manifest("attributes", figures={"color_ece": 0.08, "type_ece": 0.02}))
     assert "Its scores for color are off by 8 points on average." in told
@@ -84,7 +84,7 @@ def test_a_report_adds_figures_by_label(measured: dict[str, Any]) -> None:
     assert "| dent | 2 | 0.500 | 0.500 | 0.500 | 0.500 | 0.835 |" in text
     assert "fewer than 50 each, so figures that say little: all 2 labels." in text
     assert "Misses more than half of: scratch (recall 0.00)." in text
-    assert "Most of its false alarms on undamaged photos are scratch." in text
+    assert "Most of its false alarms are scratch." in text
 
 
 def test_a_report_of_heads_adds_what_is_confused(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What tiny networks of random numbers say of drawn photos, through the predictors that serve them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ from models.manifest import Manifest
 from models.registry import RegistryError
 from tests import weights
 from tests.unit.training import drawn
+from tests.unit.training.found import instances as made_up
 from training import recipe as recipes
 from training import tasks
-from training.evaluate import figures, findings, heads_figures, open_predictor, summary
+from training.evaluate import classifier_figures, figures, findings, heads_figures, open_predictor, summary
 from training.findings import Head, Instances
 
 CHANGES = {"attributes": drawn.HEADS, "car_details": drawn.CLASSIFIER, "damage": drawn.INSTANCES}
@@ -87,6 +89,8 @@ def test_a_classifier_of_any_name(data: Path, tmp_path: Path) -> None:
     assert set(told) == {"top1", "top5", "ece", "recognised", "recognised_right"}
     assert told["recognised"] == 1.0
     assert told["recognised_right"] == told["top1"] == found[0].figures()["top1"]
+    softer = predictor.manifest.model_copy(update={"temperature": {"label": 4.0}})
+    assert summary(softer, found) == classifier_figures(found[0].logits, found[0].truth, 4.0, 0.0) != told
 
 
 def test_instances_of_any_name(data: Path, tmp_path: Path) -> None:
@@ -102,7 +106,15 @@ def test_instances_of_any_name(data: Path, tmp_path: Path) -> None:
     assert found.read_quiet("0.png")[20, 20].tolist() == [230, 230, 230]
     told, details = summary(predictor.manifest, found), found.figures()
     assert told["box_ap50"] == pytest.approx(details["box"]["ap50"], abs=1e-4)
-    assert told["sound_called_damaged"] == details["quiet"]["share"]
+    assert told["image_false_alarm_rate"] == details["quiet"]["share"]
+
+
+def test_photos_on_which_something_is_found_are_counted() -> None:
+    of = made_up()  # one of two photos has a detection at its threshold, and so has one of four quiet ones
+    manifest = weights.manifest("damage", labels={"label": of.labels}, thresholds=of.thresholds)
+    told = summary(manifest, of)
+    assert (told["image_recall"], told["image_false_alarm_rate"]) == (0.5, 0.25)
+    assert "image_false_alarm_rate" not in summary(manifest, replace(of, quiet=[]))
 
 
 def test_a_recipe_of_other_labels_or_of_another_kind_is_refused(data: Path, tmp_path: Path) -> None:

@@ -48,7 +48,11 @@ class Bright(Predictor[DamageOptions, DamageAnswer]):
         mean: NDArray[np.float32] = photo.pixels.mean(dtype=np.float32).reshape(1)
         return {"mean": mean}
 
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
     def run(self, batch: Arrays) -> Arrays:
+        self.asked.append(len(batch["mean"]))
         return {"score": batch["mean"][:, 0].astype(np.float32) / 255}
 
     def finish(self, output: Arrays, header: Header, region: Region, options: DamageOptions) -> DamageAnswer:
@@ -77,16 +81,29 @@ def test_the_kind_is_that_of_the_answer() -> None:
         prelabel.kind_of(Brightness())
 
 
-def test_a_photo_is_asked_about_in_its_own_pixels() -> None:
-    width, height, answer = prelabel.ask(Bright(), plain(255, 80, 20), DamageOptions())
-    assert (width, height) == (80, 20)
-    (instance,) = prelabel.instances(answer, LABELS)
-    assert instance.label == 1
-    assert len(instance.rings) == 1  # a fragment of two points is no outline
-    assert instance.box() == (0, 0, 40, 20)
-    assert instance.attributes == {"score": 1.0}
-    with pytest.raises(ValueError, match="the photo cannot be read"):
-        prelabel.ask(Bright(), b"no photo", DamageOptions())
+def test_photos_are_asked_about_in_batches_and_in_their_own_pixels(tmp_path: Path) -> None:
+    sizes = {f"{n}.png": (80 + n, 20) for n in range(17)}
+    for name, size in sizes.items():
+        (tmp_path / name).write_bytes(plain(255, *size))
+    (tmp_path / "03.png").write_bytes(b"no photo")
+    predictor, archive = Bright(), Archive(tmp_path)
+    told: list[tuple[str, str]] = []
+
+    def left_out(name: str, reason: str) -> None:
+        told.append((name, reason))
+
+    found = list(prelabel.ask(predictor, archive, archive.photos(), DamageOptions(), left_out))
+    assert predictor.asked == [16, 1]
+    assert [name for name, _ in told] == ["03.png"]
+    assert told[0][1].startswith("the photo cannot be read: ")
+    assert [photo.id for photo, _ in found] == list(range(1, 18))
+    assert {photo.file: (photo.width, photo.height) for photo, _ in found} == sizes
+    for photo, answer in found:
+        (instance,) = prelabel.instances(answer, LABELS)
+        assert instance.label == 1
+        assert len(instance.rings) == 1  # a fragment of two points is no outline
+        assert instance.box() == (0, 0, photo.width / 2, 20)
+        assert instance.attributes == {"score": 1.0}
 
 
 @pytest.mark.parametrize("mask", [None, RleMask(size=[40, 60], counts=""), PolygonMask(polygons=[])])
