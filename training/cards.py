@@ -31,6 +31,8 @@ RESEARCH = (
 NAMES = {
     "top1": "right label first (top-1)",
     "top5": "right label among five (top-5)",
+    "macro_f1": "macro F1",
+    "grade_error": "grades off, in the mean",
     "ece": "calibration error (ECE)",
     "recognised": "share of photos recognised",
     "recognised_right": "right among those recognised",

@@ -17,7 +17,7 @@ from models.registry import RegistryError, discover
 from training.data.annotated import Annotated
 from training.data.archive import Archive
 from training.findings import Head, Instances
-from training.metrics import average_precision, expected_calibration_error
+from training.metrics import average_precision, expected_calibration_error, grade_error, macro_f1, per_class
 from training.outputs import outputs
 from training.tasks.classifier import ClassifierTask
 from training.tasks.heads import HeadsTask
@@ -55,15 +55,23 @@ def classifier_figures(
     ranked = np.argsort(-shares, axis=1)
     right, best = ranked[:, 0] == truth, shares.max(axis=1)
     sure = best >= threshold
+    five = {"top5": (ranked[:, :5] == truth[:, None]).any(axis=1).mean()} if logits.shape[1] > 5 else {}
     return _rounded(
         {
             "top1": right.mean(),
-            "top5": (ranked[:, :5] == truth[:, None]).any(axis=1).mean(),
+            **five,
             "ece": expected_calibration_error(best, right),
             "recognised": sure.mean(),
             "recognised_right": right[sure].mean() if sure.any() else 0.0,
         }
     )
+
+
+def graded_figures(logits: NDArray[np.generic], truth: NDArray[np.int64]) -> dict[str, float]:
+    """What is told beside where labels are grades: macro F1, and by how many grades an answer is off in the mean."""
+    given = logits.argmax(axis=1)
+    classes = per_class(truth, given, [str(n) for n in range(logits.shape[1])])
+    return _rounded({"macro_f1": macro_f1(classes), "grade_error": grade_error(truth, given)})
 
 
 def heads_logits(
@@ -168,8 +176,9 @@ def findings(predictor: WeightedPredictor[Any, Any], task: Any) -> Findings:
         return _instances(predictor, task)
     else:
         raise ValueError(f"the recipe is of kind {task.recipe.kind!r}, the weights are of kind {manifest.kind!r}")
+    graded, warmth = isinstance(task, ClassifierTask) and task.ordinal > 0, manifest.temperature
     return [
-        Head(name, manifest.labels[name], files, *logits[name], manifest.temperature.get(name, 1.0), _reader(photos))
+        Head(name, manifest.labels[name], files, *logits[name], warmth.get(name, 1.0), _reader(photos), graded)
         for name, (files, photos) in pairs.items()
     ]
 
@@ -208,7 +217,8 @@ def summary(manifest: Manifest, found: Findings) -> dict[str, float]:
     if manifest.kind == "heads":
         return heads_figures({head.name: (head.logits, head.truth) for head in found}, manifest.temperature)
     temperature, threshold = manifest.temperature.get("label", 1.0), manifest.thresholds.get("recognised", 0.5)
-    return classifier_figures(found[0].logits, found[0].truth, temperature, threshold)
+    figures = classifier_figures(found[0].logits, found[0].truth, temperature, threshold)
+    return {**figures, **graded_figures(found[0].logits, found[0].truth)} if found[0].graded else figures
 
 
 def figures(predictor: WeightedPredictor[Any, Any], task: Any) -> dict[str, float]:

@@ -22,7 +22,8 @@ BINS = 15
 class Head:
     """One head on the photos that have a label for it: `logits` (photos, labels), `truth` the number of the true label.
 
-    `read(n)` gives the n-th photo, RGB uint8 (height, width, 3), as the network was shown it before scaling."""
+    `read(n)` gives the n-th photo, RGB uint8 (height, width, 3), as the network was shown it before scaling. `graded`:
+    the labels are grades, in their order."""
 
     name: str
     labels: list[str]
@@ -31,6 +32,7 @@ class Head:
     truth: NDArray[np.int64]
     temperature: float
     read: Callable[[int], Pixels]
+    graded: bool = False
 
     @property
     def shares(self) -> NDArray[np.float64]:
@@ -86,6 +88,8 @@ class Head:
         }
         if len(self.labels) <= 5:
             del found["top5"]  # all of them
+        if self.graded:
+            found["grade_error"] = metrics.grade_error(self.truth, given)
         if set(self.labels) <= set(YAW):
             found["yaw"] = self._yaw()
         return found

@@ -40,6 +40,11 @@ def macro_f1(classes: Sequence[dict[str, Any]]) -> float:
     return sum(known) / len(known) if known else 0.0
 
 
+def grade_error(truth: NDArray[np.int64], given: NDArray[np.int64]) -> float:
+    """By how many grades an answer is off, in the mean: the mean absolute error of ordered labels."""
+    return float(np.abs(given - truth).mean())
+
+
 def most_confused(matrix: NDArray[np.int64], labels: Sequence[str], count: int = 20) -> list[dict[str, Any]]:
     """The pairs mixed up most often: true label, given label, photos, and their share of the true label's photos."""
     pairs = [(int(n), t, g) for (t, g), n in np.ndenumerate(matrix) if n and t != g]

@@ -93,6 +93,17 @@ def test_a_classifier_of_any_name(data: Path, tmp_path: Path) -> None:
     assert summary(softer, found) == classifier_figures(found[0].logits, found[0].truth, 4.0, 0.0) != told
 
 
+def test_a_classifier_of_grades(data: Path, tmp_path: Path) -> None:
+    recipe = recipes.read(
+        "car_details", [*drawn.CLASSIFIER, f"task.labels={drawn.CARS}", "task.ordinal=1", "task.frozen=0"]
+    )
+    del recipe.data["label_table"]
+    task = tasks.create(recipe, data, tmp_path)
+    predictor = served(task, tmp_path, "grades")
+    told = summary(predictor.manifest, findings(predictor, task))
+    assert set(told) == {"top1", "ece", "recognised", "recognised_right", "macro_f1", "grade_error"}
+
+
 def test_instances_of_any_name(data: Path, tmp_path: Path) -> None:
     task = task_of("damage", data, tmp_path)
     predictor = served(task, tmp_path, "rust", thresholds={"dent": 0.0, "scratch": 0.25})

@@ -7,6 +7,7 @@ import pytest
 
 from models.predictors.attributes import YAW
 from tests.unit.training import found
+from training import evaluate
 from training.doubtful import Doubt, Doubts
 
 
@@ -34,6 +35,16 @@ def test_five_labels_are_too_few_for_a_top_five_and_six_are_not() -> None:
     head = found.head("label", labels)
     logits = np.tile(np.arange(6, 0, -1.0), (4, 1))
     assert replace(head, logits=logits, truth=np.array([0, 4, 5, 5])).figures()["top5"] == 0.5
+
+
+def test_grades_tell_how_far_off_they_are() -> None:
+    """True 0, 1, 2, 2 and given 0, 2, 0, 2: off by 0, 1, 2 and 0."""
+    logits, truth = np.eye(3)[[0, 2, 0, 2]], np.array([0, 1, 2, 2])
+    head = replace(found.head(), logits=logits, truth=truth)
+    assert "grade_error" not in head.figures()
+    assert replace(head, graded=True).figures()["grade_error"] == 0.75
+    told = evaluate.graded_figures(logits, truth)
+    assert told == {"macro_f1": round((2 / 3 + 0 + 1 / 2) / 3, 4), "grade_error": 0.75}
 
 
 def test_calibration_is_given_before_and_after_the_temperature() -> None:
