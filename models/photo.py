@@ -37,6 +37,7 @@ __all__ = [
     "UnsupportedFormat",
     "clip_box",
     "decode",
+    "fitted",
     "read_header",
     "whole",
 ]
@@ -47,6 +48,8 @@ AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 # Pillow's guard against bombs is a warning at one fixed size and an error at twice that. `Limits` take its place:
 # they are checked before anything opened here is decoded.
 Image.MAX_IMAGE_PIXELS = None
+
+LETTERBOX_GREY = 114
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,22 @@ class Photo:
         part = Image.fromarray(np.ascontiguousarray(self.pixels[top:bottom, left:right]))
         box = (x1 - left, y1 - top, x2 - left, y2 - top)
         return np.array(part.resize((width, height), Image.Resampling.BILINEAR, box=box))
+
+    def letterboxed(self, region: Region, width: int, height: int) -> NDArray[np.uint8]:
+        """The region scaled to fit `width` x `height`, aspect kept, at the top left; the rest is 114, the grey of
+        YOLOX. As `resized` else; `fitted` gives the size that the region gets."""
+        columns, rows = fitted(region, width, height)
+        canvas = np.full((height, width, 3), LETTERBOX_GREY, np.uint8)
+        canvas[:rows, :columns] = self.resized(region, columns, rows)
+        return canvas
+
+
+def fitted(region: Region, width: int, height: int) -> tuple[int, int]:
+    """Width and height, whole pixels, at least one each, of the largest copy of the region inside `width` x `height`.
+    The region lies within its photo; a side under a pixel counts as one."""
+    across, down = max(1.0, region.x2 - region.x1), max(1.0, region.y2 - region.y1)
+    scale = min(width / across, height / down)
+    return min(width, max(1, int(across * scale + 1e-6))), min(height, max(1, int(down * scale + 1e-6)))
 
 
 def _span(start: float, end: float, scale: float, length: int) -> tuple[float, float]:

@@ -1,10 +1,9 @@
 """What predictors with a manifest share: one image scaled to the network's size, a backend that runs it."""
 
 from pathlib import Path
-from typing import Literal
 
 from models.backends import create
-from models.manifest import Weights, WeightsError, find
+from models.manifest import Fit, Kind, Weights, WeightsError, find
 from models.photo import Photo, Region
 from models.predictor import A, Arrays, Card, O, Predictor, Specification, Tensor
 
@@ -12,12 +11,13 @@ from models.predictor import A, Arrays, Card, O, Predictor, Specification, Tenso
 class WeightedPredictor(Predictor[O, A]):
     """A predictor whose labels, sizes and thresholds stand in a manifest.
 
-    `kind` is the manifest's that this predictor can serve; `heads` are the label lists its answer is made of. A
-    predictor for one set of weights has their `name`; one that serves any weights of its kind is given it.
+    `kind` and `fit` are the manifest's that this predictor can serve; `heads` are the label lists its answer is made
+    of. A predictor for one set of weights has their `name`; one that serves any weights of its kind is given it.
     """
 
     name: str
-    kind: Literal["instances", "classifier", "heads"]
+    kind: Kind
+    fit: Fit = "stretch"
     heads: tuple[str, ...] = ("label",)
 
     def __init__(self, weights_dir: Path | None = None, name: str | None = None) -> None:
@@ -38,6 +38,8 @@ class WeightedPredictor(Predictor[O, A]):
         where, manifest = self.weights.path.with_suffix(".json"), self.manifest
         if manifest.kind != self.kind:
             raise WeightsError(f"{where}: kind is {manifest.kind!r}, {self.name} expects {self.kind!r}")
+        if manifest.fit != self.fit:
+            raise WeightsError(f"{where}: fit is {manifest.fit!r}, {self.name} expects {self.fit!r}")
         missing = [head for head in self.heads if not manifest.labels.get(head)]
         if missing:
             raise WeightsError(f"{where}: labels: {self.name} expects labels for {', '.join(missing)}")
@@ -52,7 +54,8 @@ class WeightedPredictor(Predictor[O, A]):
 
     def prepare(self, photo: Photo, region: Region, options: O) -> Arrays:
         size = self.manifest.input
-        return {"image": photo.resized(region, size.width, size.height)}
+        fitted = photo.letterboxed if self.fit == "letterbox" else photo.resized
+        return {"image": fitted(region, size.width, size.height)}
 
     def run(self, batch: Arrays) -> Arrays:
         return self.backend.run(batch)
