@@ -32,7 +32,7 @@ class RleMask(BaseModel):
 
 
 class RegionRead(BaseModel):
-    """The part of the photo that was read, and who named it: `box` (the caller) or `whole`."""
+    """The part of the photo that was read, and who named it: `box` (the caller), `vehicle` (the locator) or `whole`."""
 
     x1: float
     y1: float

@@ -1,7 +1,7 @@
 """The contract of a predictor: its specification, and the four steps a photo takes through it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Generic, Literal, TypeVar
 
@@ -130,3 +130,8 @@ class Predictor(ABC, Generic[O, A]):
         """The photo (decoded at full size) with the answer drawn on it, RGB uint8 (height, width, 3). Only where
         `specification.drawable`."""
         raise NotImplementedError(f"{self.specification.name} draws nothing")
+
+    def regions(self, answer: A, header: Header) -> Sequence[Region]:
+        """The regions of the photo that other predictors may read, the one that is meant first; none: the whole photo.
+        Only where others name this one in `specification.regions`."""
+        raise NotImplementedError(f"{self.specification.name} names no regions")
