@@ -1,6 +1,5 @@
 """Which region of the photo a predictor reads: the caller's box, what another predictor found, or all of it."""
 
-import dataclasses
 import math
 import re
 from collections.abc import Container, Iterable, Mapping
@@ -54,14 +53,6 @@ def named(box: Box | None, header: Header) -> Region:
             "after EXIF orientation. Give it in those pixels, or leave it out."
         )
     return region
-
-
-def around(region: Region, margin: float, header: Header) -> Region | None:
-    """A region that a predictor found, with a margin that is a share of its sides, cut to the photo; None where
-    nothing of it lies there."""
-    across, down = margin * (region.x2 - region.x1), margin * (region.y2 - region.y1)
-    cut = clip_box(region.x1 - across, region.y1 - down, region.x2 + across, region.y2 + down, header)
-    return cut and dataclasses.replace(region, x1=cut.x1, y1=cut.y1, x2=cut.x2, y2=cut.y2)
 
 
 def scale_for(specification: Specification, region: Region) -> float:

@@ -19,12 +19,12 @@ from app.batcher import Batcher
 from app.budget import PixelBudget
 from app.errors import Problem, from_photo_error
 from app.failures import problem_of
-from app.locate import MOST, around, named, scale_for, source
+from app.locate import MOST, named, scale_for, source
 from app.metrics import Metrics
 from app.pixels import Pixels
 from app.schemas import AnyPredictor, TaskTimings
 from app.settings import Settings
-from models.photo import Header, Limits, Photo, PhotoError, Region, decode, read_header, whole
+from models.photo import Header, Limits, Photo, PhotoError, Region, around, decode, read_header, whole
 from models.predictor import Arrays
 
 P = ParamSpec("P")

@@ -16,6 +16,12 @@ from models.predictor import Card, Input, Licence
 SHIPPED = Path(__file__).parent / "weights"
 SCALE = ".int8_scale"
 
+Kind = Literal["instances", "classifier", "heads", "boxes"]
+"""What weights give, and so which predictor serves them."""
+
+Fit = Literal["stretch", "letterbox"]
+"""How a photo comes to the input's size: `stretch` does not keep its shape, `letterbox` does (`Photo.letterboxed`)."""
+
 
 class WeightsError(Exception):
     """Weights that cannot be served; the text names the file and what was expected."""
@@ -46,6 +52,7 @@ class Training(BaseModel):
 class Manifest(BaseModel):
     """`NAME.json` beside `NAME.safetensors`: all there is to know of one set of weights.
 
+    `channels`, `mean` and `std` (of values 0-1) are what the network makes of the RGB photo by itself.
     `thresholds` and `temperature` are per label or per head; `presence` are the knots of the map from a photo's
     strongest detection (`strength` in predictors/instances.py) to the probability that there is anything to detect;
     `figures` were measured on `val` with these very weights, after rounding, by `figures_command`; `sha256` is that of
@@ -56,7 +63,7 @@ class Manifest(BaseModel):
 
     format: Literal[1] = 1
     name: str
-    kind: Literal["instances", "classifier", "heads"]
+    kind: Kind
     summary: str
     version: str
     architecture: str
@@ -65,7 +72,8 @@ class Manifest(BaseModel):
     table: list[LabelRow] = Field(default_factory=list)
     input: Input
     interpolation: Literal["bilinear"] = "bilinear"
-    fit: Literal["stretch"] = "stretch"
+    fit: Fit = "stretch"
+    channels: Literal["rgb", "bgr"] = "rgb"
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     thresholds: dict[str, float] = Field(default_factory=dict)

@@ -4,7 +4,7 @@ import io
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pillow_heif
@@ -34,8 +34,10 @@ __all__ = [
     "Region",
     "UndecodableImage",
     "UnsupportedFormat",
+    "around",
     "clip_box",
     "decode",
+    "fitted",
     "read_header",
     "whole",
 ]
@@ -46,6 +48,8 @@ AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 # Pillow's guard against bombs is a warning at one fixed size and an error at twice that. `Limits` take its place:
 # they are checked before anything opened here is decoded.
 Image.MAX_IMAGE_PIXELS = None
+
+LETTERBOX_GREY = 114
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,22 @@ class Photo:
         box = (x1 - left, y1 - top, x2 - left, y2 - top)
         return np.array(part.resize((width, height), Image.Resampling.BILINEAR, box=box))
 
+    def letterboxed(self, region: Region, width: int, height: int) -> NDArray[np.uint8]:
+        """The region scaled to fit `width` x `height`, aspect kept, at the top left; the rest is 114, the grey of
+        YOLOX. As `resized` else; `fitted` gives the size that the region gets."""
+        columns, rows = fitted(region, width, height)
+        canvas = np.full((height, width, 3), LETTERBOX_GREY, np.uint8)
+        canvas[:rows, :columns] = self.resized(region, columns, rows)
+        return canvas
+
+
+def fitted(region: Region, width: int, height: int) -> tuple[int, int]:
+    """Width and height, whole pixels, at least one each, of the largest copy of the region inside `width` x `height`.
+    The region lies within its photo; a side under a pixel counts as one."""
+    across, down = max(1.0, region.x2 - region.x1), max(1.0, region.y2 - region.y1)
+    scale = min(width / across, height / down)
+    return min(width, max(1, int(across * scale + 1e-6))), min(height, max(1, int(down * scale + 1e-6)))
+
 
 def _span(start: float, end: float, scale: float, length: int) -> tuple[float, float]:
     """One side of a region in decoded pixels, inside the photo and at least one pixel long."""
@@ -131,6 +151,14 @@ def clip_box(x1: float, y1: float, x2: float, y2: float, header: Header) -> Regi
     if any(map(math.isnan, (x1, y1, x2, y2))) or left >= right or top >= bottom:
         return None
     return Region(left, top, right, bottom, "box")
+
+
+def around(region: Region, margin: float, header: Header) -> Region | None:
+    """The region with a margin, a share of its own sides, on each side, cut to the photo; None where nothing of it
+    lies there."""
+    across, down = margin * (region.x2 - region.x1), margin * (region.y2 - region.y1)
+    cut = clip_box(region.x1 - across, region.y1 - down, region.x2 + across, region.y2 + down, header)
+    return cut and replace(region, x1=cut.x1, y1=cut.y1, x2=cut.x2, y2=cut.y2)
 
 
 def read_header(data: bytes, limits: Limits) -> Header:

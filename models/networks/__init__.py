@@ -8,6 +8,7 @@ from torch import nn
 from models.networks.classifier import Classifier
 from models.networks.detector import Detector
 from models.networks.heads import MultiHead
+from models.networks.yolox import Yolox
 
 
 def build(
@@ -16,14 +17,17 @@ def build(
     """A network with random weights.
 
     `architecture`: `resnet18` to `resnet152` (with one label list named `label`: a classifier; else one head per
-    list), or `mask_rcnn_BACKBONE_fpn` / `faster_rcnn_BACKBONE_fpn`. Raises `ValueError` for any other name.
+    list), `mask_rcnn_BACKBONE_fpn` / `faster_rcnn_BACKBONE_fpn`, or `yolox_nano`. Raises `ValueError` for any other.
     """
     options = dict(options or {})
     if architecture.startswith(("mask_rcnn_", "faster_rcnn_")):
         return Detector(architecture, len(labels["label"]), **options)
+    if architecture == "yolox_nano":
+        return Yolox(architecture, len(labels["label"]), **options)
     if not architecture.startswith("resnet"):
         raise ValueError(
-            f"unknown architecture {architecture!r}: resnetN, mask_rcnn_BACKBONE_fpn or faster_rcnn_BACKBONE_fpn"
+            f"unknown architecture {architecture!r}: resnetN, mask_rcnn_BACKBONE_fpn, faster_rcnn_BACKBONE_fpn or "
+            "yolox_nano"
         )
     if set(labels) == {"label"}:
         return Classifier(architecture, len(labels["label"]), **options)

@@ -3,10 +3,9 @@
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 from models.backends import create
-from models.manifest import Weights, WeightsError, find
+from models.manifest import Fit, Kind, Weights, WeightsError, find
 from models.photo import Photo, Region
 from models.predictor import A, Arrays, Card, O, Predictor, Specification, Tensor
 
@@ -14,13 +13,14 @@ from models.predictor import A, Arrays, Card, O, Predictor, Specification, Tenso
 class WeightedPredictor(Predictor[O, A]):
     """A predictor whose labels, sizes and thresholds stand in a manifest.
 
-    `kind` is the manifest's that this predictor can serve; `heads` are the label lists its answer is made of. A
-    predictor for one set of weights has their `name`; one that serves any weights of its kind is given it. `sources`
-    (there `regions`), `margin` and `batch_sizes` are the specification's.
+    `kind` and `fit` are the manifest's that this predictor can serve; `heads` are the label lists its answer is made
+    of. A predictor for one set of weights has their `name`; one that serves any weights of its kind is given it.
+    `sources` (there `regions`), `margin` and `batch_sizes` are the specification's.
     """
 
     name: str
-    kind: Literal["instances", "classifier", "heads"]
+    kind: Kind
+    fit: Fit = "stretch"
     heads: tuple[str, ...] = ("label",)
     sources: tuple[str, ...] = ("photo",)
     margin: float = 0.0
@@ -42,6 +42,8 @@ class WeightedPredictor(Predictor[O, A]):
         where, manifest = self.weights.path.with_suffix(".json"), self.manifest
         if manifest.kind != self.kind:
             raise WeightsError(f"{where}: kind is {manifest.kind!r}, {self.name} expects {self.kind!r}")
+        if manifest.fit != self.fit:
+            raise WeightsError(f"{where}: fit is {manifest.fit!r}, {self.name} expects {self.fit!r}")
         missing = [head for head in self.heads if not manifest.labels.get(head)]
         if missing:
             raise WeightsError(f"{where}: labels: {self.name} expects labels for {', '.join(missing)}")
@@ -76,7 +78,8 @@ class WeightedPredictor(Predictor[O, A]):
 
     def prepare(self, photo: Photo, region: Region, options: O) -> Arrays:
         size = self.manifest.input
-        return {"image": photo.resized(region, size.width, size.height)}
+        fitted = photo.letterboxed if self.fit == "letterbox" else photo.resized
+        return {"image": fitted(region, size.width, size.height)}
 
     def run(self, batch: Arrays) -> Arrays:
         return self.backend.run(batch)

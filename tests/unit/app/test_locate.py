@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from app.errors import InvalidOption
-from app.locate import Box, around, check, named, parse_box, scale_for, source
+from app.locate import Box, check, named, parse_box, scale_for, source
 from models.photo import Header, Region
 from models.predictor import Options
 from tests.fakes import Brightness, Finder, Scores, VehicleScores, reader
@@ -82,25 +82,6 @@ def test_the_first_source_that_there_is(
 ) -> None:
     specification = dataclasses.replace(SPECIFICATION, regions=sources)
     assert source(specification, box, options, {"vehicles", "brightness"}) == expected
-
-
-@pytest.mark.parametrize(
-    ("region", "margin", "expected"),
-    [
-        (Region(20, 10, 40, 30), 0.0, (20, 10, 40, 30)),
-        (Region(20, 10, 40, 30), 0.1, (18, 8, 42, 32)),
-        (Region(0, 0, 50, 50), 0.2, (0, 0, 60, 50)),
-        (Region(-50, -50, 500, 500), 0.0, (0, 0, 100, 50)),
-    ],
-)
-def test_a_found_region_gets_a_margin(region: Region, margin: float, expected: tuple[float, ...]) -> None:
-    found = around(dataclasses.replace(region, source="vehicle", score=0.4), margin, HEADER)
-    assert found == Region(*expected, source="vehicle", score=0.4)
-
-
-@pytest.mark.parametrize("region", [Region(200, 10, 240, 30), Region(9, 9, 9, 20), Region(float("nan"), 0, 9, 9)])
-def test_a_region_outside_the_photo_is_none(region: Region) -> None:
-    assert around(region, 0.1, HEADER) is None
 
 
 def test_who_waits_for_whom_is_no_circle() -> None:

@@ -7,6 +7,7 @@ import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from models.photo import (
     Region,
     UndecodableImage,
     UnsupportedFormat,
+    around,
     clip_box,
     decode,
     read_header,
@@ -909,3 +911,22 @@ def test_importing_photo_opens_nothing_but_the_allowed(monkeypatch: pytest.Monke
         "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF",
     }  # fmt: skip
     assert all(isinstance(formats, list) and len(formats) == 1 for formats in asked)
+
+
+@pytest.mark.parametrize(
+    ("region", "margin", "expected"),
+    [
+        (Region(20, 10, 40, 30), 0.0, (20, 10, 40, 30)),
+        (Region(20, 10, 40, 30), 0.1, (18, 8, 42, 32)),
+        (Region(0, 0, 50, 50), 0.2, (0, 0, 60, 50)),
+        (Region(-50, -50, 500, 500), 0.0, (0, 0, 100, 50)),
+    ],
+)
+def test_a_found_region_gets_a_margin(region: Region, margin: float, expected: tuple[float, ...]) -> None:
+    found = around(replace(region, source="vehicle", score=0.4), margin, Header(100, 50, "JPEG"))
+    assert found == Region(*expected, source="vehicle", score=0.4)
+
+
+@pytest.mark.parametrize("region", [Region(200, 10, 240, 30), Region(9, 9, 9, 20), Region(float("nan"), 0, 9, 9)])
+def test_a_region_outside_the_photo_is_none(region: Region) -> None:
+    assert around(region, 0.1, Header(100, 50, "JPEG")) is None

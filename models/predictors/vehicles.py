@@ -1,0 +1,157 @@
+"""`vehicles`: every vehicle in a photo, and which one is meant; other predictors read the regions it finds."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field
+
+from models import boxes as rectangles
+from models.answers import Box
+from models.drawing import Drawn, draw_instances
+from models.main_vehicle import FAINTEST, main_vehicle
+from models.photo import Header, Photo, Region, fitted
+from models.predictor import Arrays, Options, Specification
+from models.predictors.weighted import WeightedPredictor
+
+OVERLAP = 0.45
+"""Boxes that overlap more are of one vehicle, whatever their types: a pick-up is seen as car and truck at once."""
+
+
+class VehiclesOptions(Options):
+    """Which vehicles are told."""
+
+    min_score: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Lowest score to tell. Without it each type has its own. The main vehicle is told in any case.",
+    )
+    max_detections: int = Field(
+        default=50, ge=1, le=100, description="How many vehicles to tell at most: the main one, then best first."
+    )
+
+
+class Vehicle(BaseModel):
+    """One vehicle, in the photo's own pixels."""
+
+    type: str
+    score: float = Field(ge=0, le=1)
+    box: Box
+    area_fraction: float = Field(ge=0, le=1, description="Share of the photo that the box covers")
+    main: bool = Field(
+        description="Whether this is the vehicle that is meant: at most one is. None is where the photo was taken too "
+        "close for any box to hold it; the whole photo is of it then"
+    )
+
+
+class VehiclesAnswer(BaseModel):
+    """Every vehicle that was seen."""
+
+    vehicles: list[Vehicle] = Field(
+        description="The main one first, even where its score is under `min_score`, then best first"
+    )
+
+
+class Vehicles(WeightedPredictor[VehiclesOptions, VehiclesAnswer]):
+    """A one-stage detector whose cells are merged here, so that its device sees fixed shapes only."""
+
+    name = "vehicles"
+    kind = "boxes"
+    fit = "letterbox"
+    batch_sizes = (1, 2, 4, 8)
+
+    def describe(self) -> Specification:
+        return self.specify(
+            description="Every vehicle with its type, score and box. `main` marks the one that the photo is about: the "
+            "one that fills the frame, not the sharpest in the background. In a close-up there is none.",
+            options=VehiclesOptions,
+            answer=VehiclesAnswer,
+            example=EXAMPLE,
+        )
+
+    def finish(self, output: Arrays, header: Header, region: Region, options: VehiclesOptions) -> VehiclesAnswer:
+        types, scores, boxes = self._found(output, header, region, options)
+        main = main_vehicle(boxes, scores, header.width, header.height)
+        labels = self.manifest.labels["label"]
+        sure = np.array([self.manifest.thresholds.get(labels[n], 0.5) for n in types])
+        shown = scores >= (sure if options.min_score is None else options.min_score)
+        order = [n for n in range(len(scores)) if shown[n] and n != main]
+        if main is not None:
+            order.insert(0, main)
+        return VehiclesAnswer(
+            vehicles=[
+                _vehicle(labels[types[n]], float(scores[n]), boxes[n], header, n == main)
+                for n in order[: options.max_detections]
+            ]
+        )
+
+    def _found(
+        self, output: Arrays, header: Header, region: Region, options: VehiclesOptions
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+        """Type, score and box in the photo's pixels of every vehicle, best first, however faint the main one may be."""
+        every = output["scores"].astype(np.float64)
+        scores = every.max(axis=1)
+        faintest = FAINTEST if options.min_score is None else min(FAINTEST, options.min_score)
+        cells = np.flatnonzero((scores > 0) & (scores >= faintest))
+        cells = cells[np.argsort(-scores[cells], kind="stable")[:CELLS]]
+        size = self.manifest.input
+        columns, rows = fitted(region, size.width, size.height)
+        stretch = np.array([(region.x2 - region.x1) / columns, (region.y2 - region.y1) / rows] * 2)
+        boxes = output["boxes"][cells].astype(np.float64) * stretch + [region.x1, region.y1] * 2
+        boxes = np.clip(boxes, 0, [header.width, header.height] * 2)
+        kept = rectangles.suppress(boxes, scores[cells], OVERLAP)
+        return every[cells[kept]].argmax(axis=1), scores[cells[kept]], boxes[kept]
+
+    def regions(self, answer: VehiclesAnswer, header: Header) -> Sequence[Region]:
+        """The vehicles' boxes in the answer's order; none where there is no main one: the photo is to be read whole
+        then, whatever stands in its background."""
+        if not any(one.main for one in answer.vehicles):
+            return []
+        return [Region(**dict(one.box), source="vehicle", score=one.score) for one in answer.vehicles]
+
+    def draw(self, photo: Photo, answer: VehiclesAnswer) -> NDArray[np.uint8]:
+        labels = self.manifest.labels["label"]
+        return draw_instances(photo.pixels, [_drawn(one, labels.index(one.type)) for one in answer.vehicles])
+
+
+CELLS = 1000
+"""Of more cells than these the faintest are left out before boxes are merged, so that no photo takes long."""
+
+
+def _vehicle(label: str, score: float, box: NDArray[np.float64], header: Header, main: bool) -> Vehicle:
+    x1, y1, x2, y2 = (round(float(v), 1) for v in box)
+    share = float(rectangles.areas(box[None])[0]) / (header.width * header.height)
+    return Vehicle(
+        type=label,
+        score=round(min(1.0, score), 4),
+        box=Box(x1=x1, y1=y1, x2=x2, y2=y2),
+        area_fraction=round(min(1.0, share), 5),
+        main=main,
+    )
+
+
+def _drawn(vehicle: Vehicle, color: int) -> Drawn:
+    box = vehicle.box
+    label = f"main {vehicle.type}" if vehicle.main else vehicle.type
+    return Drawn(label, vehicle.score, (box.x1, box.y1, box.x2, box.y2), color=color)
+
+
+EXAMPLE = {
+    "vehicles": [
+        {
+            "type": "car",
+            "score": 0.82,
+            "box": {"x1": 140.0, "y1": 210.5, "x2": 1050.0, "y2": 700.0},
+            "area_fraction": 0.464,
+            "main": True,
+        },
+        {
+            "type": "truck",
+            "score": 0.41,
+            "box": {"x1": 1020.0, "y1": 180.0, "x2": 1196.5, "y2": 290.0},
+            "area_fraction": 0.02,
+            "main": False,
+        },
+    ]
+}
