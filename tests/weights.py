@@ -37,6 +37,13 @@ _PARTS: dict[str, dict[str, Any]] = {
         "network": {"channels": 16, "hidden": 32, "detections": 10},
         "labels": {"label": DAMAGES},
     },
+    "vehicles": {
+        "kind": "boxes",
+        "architecture": "yolox_nano",
+        "network": {"channels": 4},
+        "labels": {"label": ["car", "bus", "truck", "motorcycle"]},
+        "fit": "letterbox",
+    },
 }
 
 

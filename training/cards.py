@@ -12,9 +12,13 @@ FIGURES = "figures.json"
 
 KINDS = {
     "instances": "finds things in a photo: a box, an outline, a label and a score for each",
+    "boxes": "finds things in a photo: a box, a label and a score for each",
     "classifier": "gives a photo one label of many, with a score for each",
     "heads": "gives a photo one label of each of several kinds, with a score for every label",
 }
+DETECTORS = ("instances", "boxes")
+"""Kinds that may find nothing in a photo."""
+
 RARE = 50
 """A label with fewer validation photos (or objects) has figures that say little."""
 WEAK, MISCALIBRATED, CONFUSED = 0.5, 0.05, 0.15
@@ -44,6 +48,8 @@ NAMES = {
     "mask_ap75": "mask AP75",
     "image_recall": "photos with something to find, where something is found (image recall)",
     "image_false_alarm_rate": "photos with nothing to find, where something is found (image false-alarm rate)",
+    "main": "main vehicle is the right one (made-up wide photos)",
+    "main_large": "the same, car over 30 % of the width",
 }
 
 
@@ -125,6 +131,7 @@ def _what(manifest: Manifest) -> str:
 def _use(manifest: Manifest) -> str:
     meant = {
         "instances": "Pointing a person to the places of a photo that deserve a look, and sorting photos for that.",
+        "boxes": "Finding the part of a photo that others read, and counting and sorting by what is in it.",
         "classifier": "Suggesting a label that a person confirms, and sorting photos by it.",
         "heads": "Sorting and searching photos by what they show, and filling in forms that a person checks.",
     }[manifest.kind]
@@ -213,7 +220,7 @@ def weaknesses(manifest: Manifest, report: dict[str, Any] | None = None) -> list
     years = [row.year for row in manifest.table if row.year]
     if years:
         found.append(f"Its models are of {min(years)} to {max(years)}: a newer one is called by an older name.")
-    if manifest.kind != "instances":
+    if manifest.kind not in DETECTORS:
         found.append("It always gives one of its labels, also to a photo that shows none of them.")
     elif "image_false_alarm_rate" not in manifest.figures:
         found.append("How often it finds something where there is nothing has not been measured.")
@@ -283,6 +290,9 @@ def _of_head(head: str, figures: dict[str, Any]) -> list[str]:
 
 
 def _retrain(manifest: Manifest) -> str:
+    if manifest.kind == "boxes":
+        text = "It is not trained here: these weights are converted from those that others released."
+        return _section("How to make it anew", f"{text}\n\n```sh\ncarlens import-yolox yolox_nano.onnx --out DIR\n```")
     name, recipe = manifest.name, manifest.training.recipe
     commands = [
         f"carlens train {recipe} --data DATA --out runs/{name}",

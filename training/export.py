@@ -18,13 +18,15 @@ FORMATS = {"onnx": ".onnx", "openvino": ".xml", "tensorrt": ".plan"}
 """Format and the ending of its file; OpenVINO writes a `.bin` beside it."""
 
 OPSET = 18
-OUTPUTS = {"instances": ["boxes", "scores", "labels", "masks"]}
+OUTPUTS = {"instances": ["boxes", "scores", "labels", "masks"], "boxes": ["boxes", "scores"]}
 MEANING = {
     "classifier": "`label`: logits (batch, classes). Divide by the temperature, then softmax.",
     "heads": "One output a head: logits (batch, classes). Divide by the head's temperature, then softmax.",
     "instances": "Best first, unused rows have score 0: `boxes` (batch, rows, 4) x1, y1, x2, y2 in input pixels, "
     "`scores` (batch, rows) 0-1, `labels` (batch, rows) numbers of `labels`, `masks` (batch, rows, 28, 28) shares "
     "within the box. Boxes are scaled from the input's size to the photo's.",
+    "boxes": "Every cell, nothing merged: `boxes` (batch, cells, 4) x1, y1, x2, y2 in input pixels, `scores` (batch, "
+    "cells, labels) 0-1. Non-maximum suppression is the caller's.",
 }
 
 

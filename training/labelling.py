@@ -45,7 +45,7 @@ def specification(kind: str, labels: Mapping[str, Sequence[str]]) -> list[dict[s
     if kind == "heads":
         choices = {head: [_attribute(VALUE, "select", names), _score()] for head, names in labels.items()}
         return _listed("tag", choices)
-    kinds = {"instances": "polygon", "classifier": "tag"}
+    kinds = {"instances": "polygon", "boxes": "rectangle", "classifier": "tag"}
     return _listed(kinds[kind], {name: [_score()] for name in labels["label"]})
 
 

@@ -134,7 +134,7 @@ def convert(path: Path, folder: Path, name: str = "vehicles") -> Manifest:
             "convolutions at its source; of COCO's eighty classes four were kept; kernels are stored as fp16.",
         ),
         figures={},
-        figures_command=f"carlens evaluate {name} --wide --data DATA",
+        figures_command=f"carlens evaluate {name} --wide 150 --data DATA",
         licence=Licence(
             weights="Apache-2.0",
             why="YOLOX-Nano was released by Megvii under it, trained on COCO; nothing was trained on since",

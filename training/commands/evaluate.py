@@ -9,11 +9,12 @@ from rich.table import Table
 
 from models.backends import resolve_device
 from models.manifest import Manifest, WeightsError
+from models.predictors.vehicles import Vehicles
 from models.registry import RegistryError
 from training import doubtful as doubts
 from training import recipe as recipes
 from training import report as reports
-from training import tasks
+from training import tasks, wide
 from training.commands.figures import show
 from training.doubtful import Doubts
 from training.evaluate import Findings, findings, open_predictor, summary
@@ -42,11 +43,17 @@ def evaluate(
             "Default: training/data/doubtful/NAME.csv, where there is one."
         ),
     ] = None,
+    wide_photos: Annotated[
+        int, typer.Option("--wide", min=0, help="Measure the locator on so many made-up wide photos of each kind.")
+    ] = 0,
 ) -> None:
     """Measure served weights on the validation photos of the data they were trained on."""
     try:
         predictor = open_predictor(name, weights)
         predictor.load(resolve_device(device))
+        if isinstance(predictor, Vehicles) or wide_photos:
+            show(name, _wide(predictor, data, weights, resolve_device(device), wide_photos))
+            return
         chosen = recipes.read(recipe or predictor.manifest.training.recipe)
         task = tasks.create(chosen, data, Path("runs") / name)
         doubted, source = (doubts.read(doubtful), str(doubtful)) if doubtful else _provided(name)
@@ -68,6 +75,19 @@ def evaluate(
         show(name, left_out.figures)
     if report is not None:
         typer.echo(f"written: {reports.write(report, told, found)}")
+
+
+def _wide(predictor: Any, data: Path, weights: Path | None, device: str, count: int) -> dict[str, float]:
+    """The locator's figures. Raises `ValueError` for other weights, and where no number of photos is given."""
+    if not isinstance(predictor, Vehicles):
+        raise ValueError(f"{predictor.name}: --wide measures what finds vehicles: carlens evaluate vehicles --wide 150")
+    if not count:
+        raise ValueError(f"{predictor.name} has no validation photos of its own: say how many to make up, --wide 150")
+    scenes = wide.Scenes(data)
+    readers = {name: open_predictor(name, weights) for name in scenes.cars}
+    for reader in readers.values():
+        reader.load(device)
+    return wide.figures(predictor, readers, scenes, count)
 
 
 def _provided(name: str) -> tuple[Doubts | None, str]:
