@@ -1,14 +1,16 @@
 """What a recipe's photos and labels are, and what is wrong with them, told without training."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from training.data import duplicates, formats, heads, label_table
-from training.data.archive import Archive
+from training.data.archive import Archive, photo_header
 from training.data.problems import Problems
 from training.recipe import Recipe
 
@@ -108,22 +110,36 @@ def open_photos(report: Report, step: Callable[[], None] = lambda: None) -> None
     that show the same in both splits are noted. `step` is called once a photo."""
     problems = Problems()
     hashes: dict[str, tuple[list[str], list[int]]] = {}
-    for split, content in report.splits.items():
-        names, found = hashes[split] = ([], [])
-        for photo in content.photos:
-            step()
-            try:
-                if photo.size and photo.archive.size(photo.file) != photo.size:
-                    real, said = (" x ".join(map(str, size)) for size in (photo.archive.size(photo.file), photo.size))
-                    problems.add(photo.name, f"the photo is {real} pixels, its labels say {said}")
-                one = duplicates.perceptual_hash(photo.archive.read(photo.file))
-            except ValueError as error:
-                problems.add(photo.name, str(error))
-            else:
-                names.append(photo.name)
-                found.append(one)
+    pool = ThreadPoolExecutor(os.cpu_count())  # nearly all of it is decoding, which lets other threads run
+    try:
+        for split, content in report.splits.items():
+            names, found = hashes[split] = ([], [])
+            for photo, (one, wrong) in zip(content.photos, pool.map(_open, content.photos), strict=True):
+                step()
+                for text in wrong:
+                    problems.add(photo.name, text)
+                if one is not None:
+                    names.append(photo.name)
+                    found.append(one)
+    finally:
+        pool.shutdown(cancel_futures=True)
     report.problems += problems.found
     report.same_photo = list(_pairs(*hashes["train"], *hashes["val"]))
+
+
+def _open(photo: Photo) -> tuple[int | None, list[str]]:
+    """The hash of what it shows, where it can be read, and what is wrong with it."""
+    wrong: list[str] = []
+    try:
+        data = photo.archive.read(photo.file)
+        header = photo_header(data)
+        size = header.width, header.height
+        if photo.size and size != photo.size:
+            real, said = (" x ".join(map(str, sides)) for sides in (size, photo.size))
+            wrong.append(f"the photo is {real} pixels, its labels say {said}")
+        return duplicates.perceptual_hash(data, header), wrong
+    except ValueError as error:
+        return None, [*wrong, str(error)]
 
 
 def _pairs(

@@ -4,6 +4,7 @@ import json
 import warnings
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -155,15 +156,13 @@ def _agree(path: Path, manifest: Manifest, torch_network: nn.Module) -> float:
 def to_openvino(weights: Weights, path: Path) -> float:
     """Writes `path` (.xml) and its .bin from the ONNX graph, weights as fp16; returns as `to_onnx` does."""
     openvino = _library("openvino")
-    between = path.with_suffix(".onnx")
-    try:
+    with TemporaryDirectory(dir=path.parent) as folder:  # beside `path` may lie an ONNX graph of the same name
+        between = Path(folder) / "between.onnx"
         difference = to_onnx(weights, between)
         model = openvino.convert_model(between)
         for name, text in metadata(weights.manifest).items():
             model.set_rt_info(text, ["carlens", name])
         openvino.save_model(model, path, compress_to_fp16=True)
-    finally:
-        between.unlink(missing_ok=True)
     return difference
 
 
@@ -173,8 +172,8 @@ def to_tensorrt(weights: Weights, path: Path) -> float:
     Raises `ExportError` where TensorRT or a GPU is missing, or the graph has an operator that it does not know.
     """
     trt: Any = _library("tensorrt")
-    between = path.with_suffix(".onnx")
-    try:
+    with TemporaryDirectory(dir=path.parent) as folder:
+        between = Path(folder) / "between.onnx"
         difference = to_onnx(weights, between)
         logger = trt.Logger(trt.Logger.WARNING)
         builder = trt.Builder(logger)
@@ -193,8 +192,6 @@ def to_tensorrt(weights: Weights, path: Path) -> float:
         if engine is None:
             raise ExportError("TensorRT built no engine; its messages above say why")
         path.write_bytes(bytes(engine))
-    finally:
-        between.unlink(missing_ok=True)
     return difference
 
 

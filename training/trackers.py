@@ -68,7 +68,8 @@ class Wandb:
 
 
 class Mlflow:
-    """A run of the experiment `carlens`, or of MLFLOW_EXPERIMENT_NAME; MLFLOW_TRACKING_URI says where it is kept."""
+    """A run of the experiment `carlens`, or of MLFLOW_EXPERIMENT_NAME; MLFLOW_TRACKING_URI says where it is kept:
+    a server, or a database such as `sqlite:///mlflow.db`, which it is where nothing is said."""
 
     def __init__(self, run: Identity) -> None:
         self.mlflow = _module("mlflow")
@@ -112,8 +113,15 @@ def names(asked: Sequence[str] | None) -> list[str]:
 
 
 def start(chosen: Sequence[str], run: Identity) -> list[Tracker]:
-    """The trackers, which go on with what they have of this run's folder."""
-    return [TRACKERS[name](run) for name in chosen]
+    """The trackers, which go on with what they have of this run's folder. Raises `ValueError` where one cannot."""
+    return [_started(name, run) for name in chosen]
+
+
+def _started(name: str, run: Identity) -> Tracker:
+    try:
+        return TRACKERS[name](run)
+    except Exception as error:  # each library has its own: no key, no server, a store that it does not take
+        raise ValueError(f"tracker {name!r} cannot start: {error}") from error
 
 
 class _Ids:

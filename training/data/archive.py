@@ -10,9 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.photo import Limits, PhotoError, decode, read_header
+from models.photo import Header, Limits, PhotoError, decode, read_header
 
 ENDINGS = (".jpg", ".jpeg", ".jpe", ".mpo", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif")
+
+
+def photo_header(data: bytes) -> Header:
+    """What a photo says of itself, nothing decoded. `ValueError` says why it cannot be read."""
+    try:
+        return read_header(data, Limits())
+    except PhotoError as error:
+        raise ValueError(f"the photo cannot be read: {error}") from None
 
 
 class Archive:
@@ -56,11 +64,8 @@ class Archive:
 
     def size(self, name: str) -> tuple[int, int]:
         """Width and height after EXIF orientation, nothing decoded. `ValueError` says why it cannot be read."""
-        try:
-            header = read_header(self.read(name), Limits())
-        except PhotoError as error:
-            raise ValueError(f"the photo cannot be read: {error}") from None
-        return header.width, header.height
+        found = photo_header(self.read(name))
+        return found.width, found.height
 
     def cutout(self, name: str) -> Image.Image:
         """An image with its alpha channel kept, for pasting."""

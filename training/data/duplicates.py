@@ -5,7 +5,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.photo import Limits, PhotoError, decode, read_header
+from models.photo import Header, PhotoError, decode
+from training.data.archive import photo_header
 
 Hashes = NDArray[np.uint64]
 NEAR = 8
@@ -15,10 +16,11 @@ FINE = 64
 """Pixels of the shorter side that are enough: the hash is made of 32 x 32."""
 
 
-def perceptual_hash(data: bytes) -> int:
-    """64 bits of pHash (DCT of 32 x 32 grey pixels; Zauner 2010). `ValueError` says why a photo cannot be read."""
+def perceptual_hash(data: bytes, header: Header | None = None) -> int:
+    """64 bits of pHash (DCT of 32 x 32 grey pixels; Zauner 2010). `header` is the photo's, where it was read before.
+    `ValueError` says why a photo cannot be read."""
+    header = header or photo_header(data)
     try:
-        header = read_header(data, Limits())
         pixels = decode(data, header, min(1.0, FINE / min(header.width, header.height))).pixels
     except PhotoError as error:
         raise ValueError(f"the photo cannot be read: {error}") from None

@@ -86,6 +86,45 @@ def test_a_good_set_has_no_problems(tmp_path: Path) -> None:
     assert report.same_photo == []
 
 
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+def test_a_photo_that_ends_early_is_told(tmp_path: Path, form: str) -> None:
+    recipe = instances(tmp_path)
+    whole = sets.encoded(5, 600, 400, form)
+    for name, data in (("negatives/negatives.png", whole), ("quiet/quiet.png", whole[: len(whole) * 2 // 3])):
+        (tmp_path / name).write_bytes(data)
+    report = check.read(recipe, tmp_path)
+    check.open_photos(report)
+    (problem,) = report.problems
+    assert problem.startswith(f"{tmp_path / 'quiet' / 'quiet.png'}: the photo cannot be read: ")
+
+
+def test_every_problem_of_a_photo_is_told_in_the_order_of_the_photos(tmp_path: Path) -> None:
+    recipe = instances(tmp_path)
+    whole = sets.encoded(5, 600, 400, "JPEG")
+    (tmp_path / "train" / "a.png").write_bytes(whole[: len(whole) * 2 // 3])
+    (tmp_path / "val" / "a.png").write_bytes(b"no photo")
+    report = check.read(recipe, tmp_path)
+    check.open_photos(report)
+    size, early, no_photo = report.problems
+    assert size == f"{tmp_path / 'train' / 'a.png'}: the photo is 600 x 400 pixels, its labels say 60 x 40"
+    assert early.startswith(f"{tmp_path / 'train' / 'a.png'}: the photo cannot be read: ")
+    assert no_photo.startswith(f"{tmp_path / 'val' / 'a.png'}: the photo cannot be read: ")
+
+
+def test_nothing_more_is_opened_once_it_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report, opened = check.read(instances(tmp_path), tmp_path), []
+    report.splits["train"].photos *= 400
+    real = check.duplicates.perceptual_hash
+    monkeypatch.setattr("training.check.duplicates.perceptual_hash", lambda *of: opened.append(1) or real(*of))
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        check.open_photos(report, stop)
+    assert len(opened) < 1200
+
+
 def test_what_is_broken_is_raised(tmp_path: Path) -> None:
     recipe = instances(tmp_path)
     (tmp_path / "train" / "more.png").unlink()

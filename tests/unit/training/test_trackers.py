@@ -129,6 +129,19 @@ def test_both_keep_their_ids_beside_each_other(tmp_path: Path, wandb: FakeWandb,
     assert mlflow.calls[-1] == ("start", "abc123", None)
 
 
+@pytest.mark.parametrize("name", ["wandb", "mlflow"])
+def test_one_that_cannot_start_is_a_sentence(
+    name: str, tmp_path: Path, wandb: FakeWandb, mlflow: FakeMlflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise RuntimeError("No API key configured.")
+
+    monkeypatch.setattr(wandb, "init", fails)
+    monkeypatch.setattr(mlflow, "set_experiment", fails)
+    with pytest.raises(ValueError, match=f"tracker '{name}' cannot start: No API key configured."):
+        trackers.start([name], identity(tmp_path))
+
+
 def read_scalars(folder: Path) -> list[tuple[int, float]]:
     reader = import_module("tensorboard.backend.event_processing.event_accumulator")
     events = reader.EventAccumulator(str(folder / "tensorboard"))
