@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.boxes import suppress
 from models.photo import Limits, decode, read_header, whole
 from models.predictor import Arrays
 from models.predictors.weighted import WeightedPredictor
@@ -42,10 +43,8 @@ def inputs(of: WeightedPredictor[Any, Any]) -> Arrays:
 def outputs(of: WeightedPredictor[Any, Any]) -> dict[str, NDArray[np.generic]]:
     """What `run` gives, small enough to keep: of detections the best rows, and of a mask its mean."""
     found = of.run(inputs(of))
-    if of.kind == "boxes":  # thousands of cells, hardly one of them on a thing
-        best = np.argsort(-found["scores"].max(axis=2), axis=1, kind="stable")[:, :ROWS, None]
-        found = {name: np.take_along_axis(value, best, axis=1) for name, value in found.items()}
-        return {name: value.astype(np.float32).round(3) for name, value in found.items()}
+    if of.kind == "boxes":  # thousands of cells, many on the same thing
+        return _best_cells(found["boxes"], found["scores"])
     if of.kind != "instances":
         return {name: value.astype(np.float32).round(3) for name, value in found.items()}
     best = {name: value[:, :ROWS] for name, value in found.items()}
@@ -54,6 +53,17 @@ def outputs(of: WeightedPredictor[Any, Any]) -> dict[str, NDArray[np.generic]]:
         "scores": best["scores"].astype(np.float32).round(3),
         "labels": best["labels"].astype(np.int16),
         "mask_means": best["masks"].astype(np.float32).mean(axis=(2, 3)).round(3),
+    }
+
+
+def _best_cells(boxes: NDArray[np.generic], scores: NDArray[np.generic]) -> dict[str, NDArray[np.generic]]:
+    """The best cells of each photo that do not overlap."""
+    best = scores.astype(np.float64).max(axis=2)
+    kept = np.array([suppress(b.astype(np.float64), s, 0.45, ROWS) for b, s in zip(boxes, best, strict=True)])
+    return {
+        "boxes": np.take_along_axis(boxes, kept[:, :, None], axis=1).astype(np.float32).round(1),
+        "scores": np.take_along_axis(best, kept, axis=1).astype(np.float32).round(3),
+        "labels": np.take_along_axis(scores.argmax(axis=2), kept, axis=1).astype(np.int16),
     }
 
 
