@@ -13,22 +13,27 @@ Random = np.random.Generator
 
 @dataclass(frozen=True, slots=True)
 class Strength:
-    """How far each change may go; 0 leaves it out. `margin` and `cut` are shares of a side."""
+    """How far each change may go; 0 leaves it out. `margin` and `cut` are shares of a side; `aspect` stretches one side
+    against the other, by a factor of up to 1 + `aspect`."""
 
     flip: float = 0.5
     rotate: float = 5.0
     warp: float = 0.05
     margin: float = 0.12
     cut: float = 0.06
+    aspect: float = 0.0
     light: float = 0.2
     colour: float = 0.0
     soften: float = 0.3
 
 
 def jitter(image: Image.Image, strength: Strength, rng: Random) -> Image.Image:
-    """Rotation, perspective and a looser or tighter frame in one resampling; what lies outside is mirrored."""
+    """Rotation, perspective, a looser or tighter frame and a stretch, in one resampling; the outside is mirrored."""
     width, height = image.size
-    pad_x, pad_y = round(width * strength.margin), round(height * strength.margin)
+    stretch = 1 + strength.aspect
+    # A stretch widens the loosest frame by its square root on one side; the photo has to reach that far.
+    reach = strength.margin + (np.sqrt(stretch) - 1) * (0.5 + strength.margin)
+    pad_x, pad_y = round(width * reach), round(height * reach)
     pixels = np.pad(
         np.asarray(image),
         ((pad_y, pad_y), (pad_x, pad_x), (0, 0)),
@@ -42,6 +47,9 @@ def jitter(image: Image.Image, strength: Strength, rng: Random) -> Image.Image:
     angle = np.deg2rad(rng.uniform(-strength.rotate, strength.rotate))
     centre = corners.mean(axis=0)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    if strength.aspect:  # no draw without it, so that runs without it stay as they were
+        side = stretch ** (rng.uniform(-1, 1) / 2)
+        turn = turn * (side, 1 / side)
     corners = (corners - centre) @ turn.T + centre
     size = (max(8, round(right - left)), max(8, round(bottom - top)))
     return Image.fromarray(pixels).transform(
@@ -56,8 +64,8 @@ def light(image: Image.Image, amount: float, rng: Random) -> Image.Image:
 
 
 def soften(image: Image.Image, rng: Random) -> Image.Image:
-    """One of: fewer pixels, JPEG compression, blur; so that no head learns which set a photo came from."""
-    choice = rng.integers(3)
+    """One of: fewer pixels, JPEG compression, blur, noise, gamma; so that no head learns which set a photo is of."""
+    choice = rng.integers(5)
     if choice == 0:
         factor = rng.uniform(0.4, 0.9)
         small = (max(16, round(image.width * factor)), max(16, round(image.height * factor)))
@@ -66,7 +74,23 @@ def soften(image: Image.Image, rng: Random) -> Image.Image:
         buffer = io.BytesIO()
         image.save(buffer, "JPEG", quality=int(rng.integers(30, 90)))
         return Image.open(buffer).convert("RGB")
-    return image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.2)))
+    if choice == 2:
+        return image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.2)))
+    return noise(image, rng) if choice == 3 else gamma(image, rng)
+
+
+def noise(image: Image.Image, rng: Random) -> Image.Image:
+    """A sensor's noise: normal, of mean 0 so that no colour shifts, its deviation 2 to 8 of 255 levels."""
+    pixels = np.asarray(image, np.float32)
+    grain = rng.standard_normal(pixels.shape, np.float32) * rng.uniform(2, 8)
+    return Image.fromarray(np.clip(np.rint(pixels + grain), 0, 255).astype(np.uint8))
+
+
+def gamma(image: Image.Image, rng: Random) -> Image.Image:
+    """Another tone curve: each level to a power of 0.8 to 1.25, the same for all channels; black and white stay."""
+    power = 1.25 ** rng.uniform(-1, 1)
+    curve = np.rint(255 * (np.arange(256) / 255) ** power).astype(int).tolist()
+    return image.point(curve * len(image.getbands()))
 
 
 def vary(pixels: Pixels, side: int, strength: Strength, rng: Random) -> tuple[Pixels, bool]:

@@ -1,6 +1,7 @@
 """Changes to photos: the same for the same seed, mirrored when they say so, and cut-outs that cover."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,6 +31,8 @@ CHANGES: dict[str, Callable[[np.random.Generator], Pixels]] = {
     "jitter": lambda rng: np.asarray(augment.jitter(Image.fromarray(photo()), Strength(), rng)),
     "light": lambda rng: np.asarray(augment.light(Image.fromarray(photo()), 0.3, rng)),
     "soften": lambda rng: np.asarray(augment.soften(Image.fromarray(photo()), rng)),
+    "noise": lambda rng: np.asarray(augment.noise(Image.fromarray(photo()), rng)),
+    "gamma": lambda rng: np.asarray(augment.gamma(Image.fromarray(photo()), rng)),
     "paste": lambda rng: augment.paste(cutout(), photo(), rng),
 }
 
@@ -94,6 +97,76 @@ def test_the_frame_is_loosened_and_tightened_but_never_black() -> None:
         sizes.add(varied.shape)
         assert 50 * 0.79 <= varied.shape[0] <= 50 * 1.41
     assert len(sizes) > 6
+
+
+def ratio_of_a_square(strength: Strength, seed: int) -> float:
+    """Width by height of what was a square, after `jitter`."""
+    pixels = np.zeros((200, 300, 3), np.uint8)
+    pixels[60:140, 110:190] = 255
+    seen = np.asarray(augment.jitter(Image.fromarray(pixels), strength, np.random.default_rng(seed)))[..., 0] > 127
+    return float(seen.any(axis=0).sum() / seen.any(axis=1).sum())
+
+
+def test_one_side_is_stretched_against_the_other_within_bounds() -> None:
+    ratios = [ratio_of_a_square(replace(STILL, aspect=0.2), seed) for seed in range(40)]
+    rounding = 1.02
+    assert 1 / 1.2 / rounding < min(ratios) < 0.9
+    assert 1.1 < max(ratios) < 1.2 * rounding
+    assert {ratio_of_a_square(STILL, seed) for seed in range(5)} == {1.0}
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.2])
+def test_a_stretched_photo_has_no_black_edge(margin: float) -> None:
+    grey = Image.fromarray(np.full((50, 70, 3), 128, np.uint8))
+    strength = replace(STILL, aspect=0.5, margin=margin)
+    for seed in range(20):
+        assert (np.asarray(augment.jitter(grey, strength, np.random.default_rng(seed))) == 128).all()
+
+
+def test_every_way_to_soften_is_drawn() -> None:
+    flat, edge = np.full((40, 40, 3), 100, np.uint8), np.full((40, 40, 3), 60, np.uint8)
+    edge[:, 20:] = 160
+    drawn = set()
+    for seed in range(60):
+        even = np.asarray(augment.soften(Image.fromarray(flat), np.random.default_rng(seed)))
+        sharp = np.asarray(augment.soften(Image.fromarray(edge), np.random.default_rng(seed)))
+        if even.shape != flat.shape:
+            drawn.add("fewer pixels")
+        elif even.std() > 1:
+            drawn.add("noise")
+        elif even.mean() != 100:
+            drawn.add("gamma")
+        elif abs(int(sharp[20, 19, 0]) - int(sharp[20, 20, 0])) < 95:
+            drawn.add("blur")
+        else:
+            drawn.add("compression")
+    assert drawn == {"fewer pixels", "noise", "gamma", "blur", "compression"}
+
+
+def test_noise_is_mild_and_shifts_no_colour() -> None:
+    paint = np.full((100, 100, 3), (180, 90, 40), np.uint8)
+    deviations = []
+    for seed in range(20):
+        noisy = np.asarray(augment.noise(Image.fromarray(paint), np.random.default_rng(seed)), np.float64)
+        np.testing.assert_allclose(noisy.mean(axis=(0, 1)), (180, 90, 40), atol=0.35)
+        deviations.append(noisy.std(axis=(0, 1)).mean())
+    assert min(deviations) > 1.9
+    assert max(deviations) < 8.2
+    assert max(deviations) - min(deviations) > 2
+
+
+def test_gamma_is_mild_and_the_same_for_all_channels() -> None:
+    ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
+    middles = []
+    for seed in range(20):
+        curve = np.asarray(augment.gamma(Image.fromarray(ramp), np.random.default_rng(seed)))[0]
+        assert (curve == curve[:, :1]).all()
+        assert (np.diff(curve[:, 0].astype(int)) >= 0).all()
+        assert curve[0, 0] == 0
+        assert curve[255, 0] == 255
+        middles.append(int(curve[128, 0]))
+    assert 255 * (128 / 255) ** 1.25 - 1 <= min(middles) < 120
+    assert 136 < max(middles) <= 255 * (128 / 255) ** 0.8 + 1
 
 
 def test_light_changes_brightness_within_its_bounds() -> None:
