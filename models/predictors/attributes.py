@@ -8,7 +8,7 @@ from models.answers import RegionRead, Scored
 from models.manifest import WeightsError
 from models.photo import Header, Photo, Region
 from models.predictor import Arrays, Specification, VehicleOptions
-from models.predictors.classifier import picture
+from models.predictors.classifier import EXAMPLE_REGION, picture
 from models.predictors.heads import HeadsPredictor
 
 # Where the camera stands around the vehicle: 0 = the front faces it, 90 = it sees the vehicle's own left side.
@@ -100,5 +100,5 @@ EXAMPLE = {
     "orientation": {"label": "front_left", "score": 0.7, "scores": {"front_left": 0.7, "front": 0.2, "left": 0.1}},
     "yaw_degrees": 40.8,
     "yaw_confidence": 0.91,
-    "region": {"x1": 0.0, "y1": 0.0, "x2": 1200.0, "y2": 800.0, "source": "whole", "score": None},
+    "region": {**EXAMPLE_REGION, "source": "vehicle", "score": 0.87},
 }

@@ -104,5 +104,5 @@ EXAMPLE = {
         {"label": "Audi R8 Coupe 2012", "make": "Audi", "model": "R8 Coupe", "year": 2012, "score": 0.12},
     ],
     "makes": [{"make": "Audi", "score": 0.9}, {"make": "BMW", "score": 0.03}],
-    "region": EXAMPLE_REGION,
+    "region": {**EXAMPLE_REGION, "source": "vehicle", "score": 0.87},
 }

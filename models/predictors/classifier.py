@@ -75,7 +75,15 @@ class Classifier(ClassifierPredictor[ClassifierOptions, ClassifierAnswer]):
         return picture(photo, answer.region, [f"{one.label} ({one.score:.0%})" for one in answer.candidates[:3]])
 
 
-EXAMPLE_REGION = {"x1": 120.0, "y1": 700.0, "x2": 2900.0, "y2": 2600.0, "source": "box", "score": None}
+EXAMPLE_REGION = {
+    "x1": 120.0,
+    "y1": 700.0,
+    "x2": 2900.0,
+    "y2": 2600.0,
+    "source": "box",
+    "score": None,
+    "fallback": False,
+}
 
 
 def _example(labels: Sequence[str]) -> dict[str, Any]:

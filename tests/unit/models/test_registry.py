@@ -114,7 +114,7 @@ def test_the_built_in_ones_come_through_the_same_door(tmp_path: Path) -> None:
     for name in ("attributes", "car_details", "damage"):
         weights.write(tmp_path, weights.manifest(name))
     found = discover(weights_dir=tmp_path, wanted=["damage", "attributes", "car_details"])
-    assert list(found) == ["damage", "attributes", "car_details"]
+    assert list(found) == ["damage", "attributes", "car_details", "vehicles"]  # which finds what two of them read
     assert all(predictor.specification.name == name for name, predictor in found.items())
     assert found["damage"].card.version == "0.0.1"
 
@@ -131,7 +131,7 @@ def test_weights_of_ones_own_are_served_by_their_kind(tmp_path: Path) -> None:
     (tmp_path / "paint.md").write_text("a model card")
     (tmp_path / "._paint.json").write_bytes(b"what some systems leave")
     found = discover(weights_dir=tmp_path)
-    assert list(found) == ["attributes", "balloons", "brands", "car_details", "damage", "paint"]
+    assert list(found) == ["attributes", "balloons", "brands", "car_details", "damage", "paint", "vehicles"]
     kinds = {name: type(found[name]) for name in weights.OWN}
     assert kinds == {"balloons": Instances, "brands": Classifier, "paint": Heads}
     assert all(predictor.specification.name == name for name, predictor in found.items())
@@ -140,7 +140,7 @@ def test_weights_of_ones_own_are_served_by_their_kind(tmp_path: Path) -> None:
 
 
 def test_without_a_folder_there_are_only_the_installed_ones() -> None:
-    assert list(discover()) == ["attributes", "car_details", "damage"]
+    assert list(discover()) == ["attributes", "car_details", "damage", "vehicles"]
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,8 @@ def test_a_table_of_another_length_is_refused(tmp_path: Path) -> None:
 
 def test_the_region_that_was_read_is_told(car_details: CarDetails) -> None:
     answer = finish(car_details, [0.25] * 4, Region(10, 20, 300, 400, "box"))
-    assert answer.region.model_dump() == {"x1": 10, "y1": 20, "x2": 300, "y2": 400, "source": "box", "score": None}
+    told = {"x1": 10, "y1": 20, "x2": 300, "y2": 400, "source": "box", "score": None, "fallback": False}
+    assert answer.region.model_dump() == told
 
 
 def test_the_example_is_an_answer(car_details: CarDetails) -> None:

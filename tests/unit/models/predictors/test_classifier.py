@@ -35,7 +35,8 @@ def test_scores_are_calibrated(tmp_path: Path) -> None:
 def test_the_region_that_was_read_is_told_and_drawn(tmp_path: Path) -> None:
     predictor = brands(tmp_path)
     found = predictor.finish(OUTPUT, HEADER, Region(100, 20, 300, 140, "box"), ClassifierOptions())
-    assert found.region.model_dump() == {"x1": 100, "y1": 20, "x2": 300, "y2": 140, "source": "box", "score": None}
+    told = {"x1": 100, "y1": 20, "x2": 300, "y2": 140, "source": "box", "score": None, "fallback": False}
+    assert found.region.model_dump() == told
     drawn = predictor.draw(Photo(HEADER, np.full((160, 320, 3), 90, np.uint8)), found)
     assert (drawn[20:140, 98:103] != 90).any()
     assert (drawn[:10] == 90).all()
