@@ -70,6 +70,25 @@ def test_the_provided_table_of_doubts_is_read(
 
 
 @pytest.mark.usefixtures("shown")
+def test_the_provided_table_is_read_for_instances_too(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doubtful, "FOLDER", tmp_path)
+    (tmp_path / "damage.csv").write_text("file,given,why\n1.png,,the dent is unlabelled\n")
+    labels = {"label": recipes.read("damage").task["labels"]}
+    manifest = weights.manifest("damage", labels=labels)
+    manifest = manifest.model_copy(update={"training": manifest.training.model_copy(update={"recipe": "damage"})})
+    weights.write(tmp_path / "weights", manifest, weights.random_state(manifest))
+    evaluate("damage", data=data, weights=tmp_path / "weights", device="cpu", report=tmp_path / "report")
+    out, err = capsys.readouterr()
+    assert "without 1 photos whose label is doubted in training/data/doubtful/damage.csv:" in out
+    assert "name no validation photo" not in err
+    told = json.loads((tmp_path / "report" / "figures.json").read_text())
+    assert told["doubtful"]["photos"] == 1
+    assert told["doubtful"]["figures"].keys() == told["figures"].keys()
+
+
+@pytest.mark.usefixtures("shown")
 def test_a_users_mistake_is_one_line_and_status_2(
     folder: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
