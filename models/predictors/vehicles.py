@@ -17,7 +17,7 @@ from models.predictors.weighted import WeightedPredictor
 OVERLAP = 0.45
 """Boxes that overlap more are of one vehicle, whatever their types: a pick-up is seen as car and truck at once."""
 
-MARGIN = 0.04
+MARGIN = 0.06
 """Share of a box's sides that a region has more at each side."""
 
 
