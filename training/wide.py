@@ -1,8 +1,9 @@
 """Made-up wide photos: `val` cars in front of streets, beside smaller ones, and what locating them is worth.
 
-Nothing is stored: photo `n` is drawn from the seed `n` every time. A street is the top and the bottom of an undamaged
-car's photo, where there is sky, wall or trees and road, but hardly a car. Half of the cars are cut-outs with an
-orientation, half crops with a model; crops fade out at their edges, so that the frame itself shows less.
+Nothing is stored: photo `n` is drawn from the seed `n` every time. A street is the uppermost and lowest strip of an
+undamaged car's photo, blurred: sky, wall or trees over road, in their colours, and nothing that looks like a car. Half
+of the cars are cut-outs with an orientation, half crops with a model; crops fade out at their edges, so that the frame
+itself shows less.
 """
 
 from collections.abc import Callable, Sequence
@@ -56,14 +57,14 @@ class Cars:
 
 
 def street(photo: NDArray[np.uint8], size: tuple[int, int], horizon: float) -> Image.Image:
-    """The top fifth of the photo over its bottom tenth, stretched to `size` and a little out of focus."""
+    """Strips of the photo's top and bottom stretched to `size`, so far out of focus that no part of its car is left."""
     behind, line = Image.fromarray(photo), round(size[1] * horizon)
-    upper = behind.crop((0, 0, behind.width, max(1, behind.height // 5)))
-    lower = behind.crop((0, behind.height - max(1, behind.height // 10), behind.width, behind.height))
+    upper = behind.crop((0, 0, behind.width, max(1, behind.height // 16)))
+    lower = behind.crop((0, behind.height - max(1, behind.height // 20), behind.width, behind.height))
     scene = Image.new("RGB", size)
     scene.paste(upper.resize((size[0], line), Image.Resampling.BICUBIC))
     scene.paste(lower.resize((size[0], size[1] - line), Image.Resampling.BICUBIC), (0, line))
-    return scene.filter(ImageFilter.GaussianBlur(size[0] / 600))
+    return scene.filter(ImageFilter.GaussianBlur(size[0] / 40))
 
 
 def faded(crop: NDArray[np.uint8], edge: float = 0.04) -> Image.Image:

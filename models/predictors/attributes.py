@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from models.answers import RegionRead, Scored
 from models.manifest import WeightsError
 from models.photo import Header, Photo, Region
-from models.predictor import Arrays, Specification, VehicleOptions
+from models.predictor import VEHICLE_MARGIN, Arrays, Specification, VehicleOptions
 from models.predictors.classifier import EXAMPLE_REGION, picture
 from models.predictors.heads import HeadsPredictor
 
@@ -51,7 +51,7 @@ class Attributes(HeadsPredictor[VehicleOptions, AttributesAnswer]):
 
     name = "attributes"
     sources = ("box", "vehicles", "photo")
-    margin = 0.04
+    margin = VEHICLE_MARGIN
     heads = ("color", "type", "orientation")
 
     def check(self) -> None:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from models.answers import RegionRead
 from models.manifest import LabelRow, WeightsError
 from models.photo import Header, Photo, Region
-from models.predictor import Arrays, Specification, VehicleOptions
+from models.predictor import VEHICLE_MARGIN, Arrays, Specification, VehicleOptions
 from models.predictors.classifier import EXAMPLE_REGION, ClassifierPredictor, picture
 
 
@@ -51,7 +51,7 @@ class CarDetails(ClassifierPredictor[CarDetailsOptions, CarDetailsAnswer]):
 
     name = "car_details"
     sources = ("box", "vehicles", "photo")
-    margin = 0.04
+    margin = VEHICLE_MARGIN
 
     def check(self) -> None:
         super().check()
