@@ -32,6 +32,7 @@ from models.photo import (
     around,
     clip_box,
     decode,
+    fitted,
     read_header,
     whole,
 )
@@ -930,3 +931,22 @@ def test_a_found_region_gets_a_margin(region: Region, margin: float, expected: t
 @pytest.mark.parametrize("region", [Region(200, 10, 240, 30), Region(9, 9, 9, 20), Region(float("nan"), 0, 9, 9)])
 def test_a_region_outside_the_photo_is_none(region: Region) -> None:
     assert around(region, 0.1, Header(100, 50, "JPEG")) is None
+
+
+@pytest.mark.parametrize(
+    ("region", "size"),
+    [
+        (Region(0, 0, 100, 50), (32, 16)),
+        (Region(0, 0, 20, 50), (12, 32)),
+        (Region(10, 10, 60, 50), (32, 25)),
+        (Region(0, 0, 100, 1), (32, 1)),
+    ],
+)
+def test_a_letterbox_keeps_the_shape(region: Region, size: tuple[int, int]) -> None:
+    pixels = np.full((50, 100, 3), 250, np.uint8)
+    box = Photo(Header(100, 50, "JPEG"), pixels).letterboxed(region, 32, 32)
+    assert fitted(region, 32, 32) == size
+    assert box.shape == (32, 32, 3)
+    assert (box[: size[1], : size[0]] == 250).all()
+    assert (box[size[1] :] == 114).all()
+    assert (box[:, size[0] :] == 114).all()
