@@ -159,7 +159,7 @@ def test_a_grown_network_is_stored_at_its_full_depth() -> None:
     torch.manual_seed(0)
     task = object.__new__(ClassifierTask)
     task.recipe = recipes.read("car_details", ["architecture=resnet101"])
-    task.frozen = 3
+    task.frozen, task.grow = 3, "end"
     assert task.architecture == "resnet50"
     state = get_model("resnet50", weights=None, num_classes=5).state_dict()
     trained = {f"network.{name}": value for name, value in state.items()} | {"normalise.mean": torch.zeros(3)}
