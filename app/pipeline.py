@@ -24,6 +24,7 @@ from app.metrics import Metrics
 from app.pixels import Pixels
 from app.schemas import AnyPredictor, TaskTimings
 from app.settings import Settings
+from models.drawing import draw_caption
 from models.photo import Header, Limits, Photo, PhotoError, Region, around, decode, read_header, whole
 from models.predictor import Arrays
 
@@ -163,14 +164,15 @@ class Pipeline:
                     raise outcome
                 answers[ask.name] = outcome
             drawing = self.clock()
-            photo = pixels.photo
+            photo, lines = pixels.photo, list[str]()
             for ask in asks:
                 try:
                     drawn = await self._in_thread(ask.predictor.draw, photo, answers[ask.name].value)
+                    lines += ask.predictor.caption(answers[ask.name].value)
                 except Exception as error:
                     raise problem_of(error, ask.name, call.request_id) from error
                 photo = Photo(pixels.header, drawn)
-            picture = await self._in_thread(encode, photo.pixels)
+            picture = await self._in_thread(lambda: encode(draw_caption(photo.pixels, lines)))
             return Drawn(picture, answers, done.decode_ms(began), self._since(drawing))
         finally:
             pixels.release()

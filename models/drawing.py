@@ -78,7 +78,9 @@ def draw_region(pixels: NDArray[np.uint8], corners: Box | None) -> NDArray[np.ui
 
 
 def draw_caption(pixels: NDArray[np.uint8], lines: Sequence[str]) -> NDArray[np.uint8]:
-    """A copy of the photo with lines of text on a dark panel in its lower left corner, for answers without a place."""
+    """The photo with lines of text on a dark panel in its lower left corner, for answers without a place."""
+    if not lines:
+        return pixels
     image = Image.fromarray(np.ascontiguousarray(pixels))
     style = _Style.of(pixels)
     width, height = image.size

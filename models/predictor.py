@@ -159,3 +159,7 @@ class Predictor(ABC, Generic[O, A]):
         """The photo (decoded at full size) with the answer drawn on it, RGB uint8 (height, width, 3). Only where
         `specification.drawable`."""
         raise NotImplementedError(f"{self.specification.name} draws nothing")
+
+    def caption(self, answer: A) -> Sequence[str]:
+        """Lines of text for the picture, of what has no place in the photo; those of several answers stand together."""
+        return ()

@@ -1,5 +1,7 @@
 """`attributes`: colour, type and orientation of a vehicle."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
@@ -8,7 +10,7 @@ from models.answers import RegionRead, Scored
 from models.manifest import WeightsError
 from models.photo import Header, Photo, Region
 from models.predictor import VEHICLE_MARGIN, Arrays, Specification, VehicleOptions
-from models.predictors.classifier import EXAMPLE_REGION, picture
+from models.predictors.classifier import EXAMPLE_REGION, framed
 from models.predictors.heads import HeadsPredictor
 
 # Where the camera stands around the vehicle: 0 = the front faces it, 90 = it sees the vehicle's own left side.
@@ -86,12 +88,14 @@ class Attributes(HeadsPredictor[VehicleOptions, AttributesAnswer]):
         )
 
     def draw(self, photo: Photo, answer: AttributesAnswer) -> NDArray[np.uint8]:
+        return framed(photo, answer.region)
+
+    def caption(self, answer: AttributesAnswer) -> Sequence[str]:
         seen = answer.orientation.label.replace("_", " ")
-        lines = [
+        return [
             f"{answer.color.label} {answer.type.label} ({answer.color.score:.0%}, {answer.type.score:.0%})",
             f"seen from the {seen} ({answer.orientation.score:.0%})",
         ]
-        return picture(photo, answer.region, lines)
 
 
 EXAMPLE = {

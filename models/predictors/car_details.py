@@ -1,5 +1,7 @@
 """`car_details`: make, model and year of a car."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
@@ -8,7 +10,7 @@ from models.answers import RegionRead
 from models.manifest import LabelRow, WeightsError
 from models.photo import Header, Photo, Region
 from models.predictor import VEHICLE_MARGIN, Arrays, Specification, VehicleOptions
-from models.predictors.classifier import EXAMPLE_REGION, ClassifierPredictor, picture
+from models.predictors.classifier import EXAMPLE_REGION, ClassifierPredictor, framed
 
 
 class CarDetailsOptions(VehicleOptions):
@@ -89,10 +91,11 @@ class CarDetails(ClassifierPredictor[CarDetailsOptions, CarDetailsAnswer]):
         )
 
     def draw(self, photo: Photo, answer: CarDetailsAnswer) -> NDArray[np.uint8]:
+        return framed(photo, answer.region)
+
+    def caption(self, answer: CarDetailsAnswer) -> Sequence[str]:
         lines = [f"{candidate.label} ({candidate.score:.0%})" for candidate in answer.candidates[:3]]
-        if not answer.recognised:
-            lines = ["not recognised for sure", *lines]
-        return picture(photo, answer.region, lines)
+        return lines if answer.recognised else ["not recognised for sure", *lines]
 
 
 _BEST = {"label": "Audi TTS Coupe 2012", "make": "Audi", "model": "TTS Coupe", "year": 2012, "score": 0.71}

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from models.answers import RegionRead, softmax
-from models.drawing import draw_caption, draw_region
+from models.drawing import draw_region
 from models.photo import Header, Photo, Region
 from models.predictor import A, Arrays, O, RegionOptions, Specification
 from models.predictors.weighted import WeightedPredictor
@@ -47,9 +47,9 @@ class ClassifierPredictor(WeightedPredictor[O, A]):
         return softmax(output["label"], self.manifest.temperature.get("label", 1.0))
 
 
-def picture(photo: Photo, region: RegionRead, lines: Sequence[str]) -> NDArray[np.uint8]:
-    """The photo with the region's frame and lines of text."""
-    return draw_caption(draw_region(photo.pixels, region.corners()), lines)
+def framed(photo: Photo, region: RegionRead) -> NDArray[np.uint8]:
+    """The photo with the frame of the region that was read, where that is not all of it."""
+    return draw_region(photo.pixels, region.corners())
 
 
 class Classifier(ClassifierPredictor[ClassifierOptions, ClassifierAnswer]):
@@ -72,7 +72,10 @@ class Classifier(ClassifierPredictor[ClassifierOptions, ClassifierAnswer]):
         return ClassifierAnswer(best=candidates[0], candidates=candidates, region=RegionRead.of(region))
 
     def draw(self, photo: Photo, answer: ClassifierAnswer) -> NDArray[np.uint8]:
-        return picture(photo, answer.region, [f"{one.label} ({one.score:.0%})" for one in answer.candidates[:3]])
+        return framed(photo, answer.region)
+
+    def caption(self, answer: ClassifierAnswer) -> Sequence[str]:
+        return [f"{one.label} ({one.score:.0%})" for one in answer.candidates[:3]]
 
 
 EXAMPLE_REGION = {

@@ -12,7 +12,7 @@ from models.answers import RegionRead, Scored, softmax
 from models.manifest import WeightsError
 from models.photo import Header, Photo, Region
 from models.predictor import A, Arrays, O, RegionOptions, Specification
-from models.predictors.classifier import EXAMPLE_REGION, picture
+from models.predictors.classifier import EXAMPLE_REGION, framed
 from models.predictors.weighted import WeightedPredictor
 
 _FIELD = re.compile(r"[a-z][a-z0-9_]*")
@@ -68,10 +68,12 @@ class Heads(HeadsPredictor[RegionOptions, BaseModel]):
         return self.specification.answer(**found, region=RegionRead.of(region))
 
     def draw(self, photo: Photo, answer: BaseModel) -> NDArray[np.uint8]:
-        found = {head: getattr(answer, head) for head in self.manifest.labels}
-        lines = [f"{head.replace('_', ' ')}: {one.label} ({one.score:.0%})" for head, one in found.items()]
         region = getattr(answer, "region")  # noqa: B009 - its type is made at run time
-        return picture(photo, region, lines)
+        return framed(photo, region)
+
+    def caption(self, answer: BaseModel) -> Sequence[str]:
+        found = {head: getattr(answer, head) for head in self.manifest.labels}
+        return [f"{head.replace('_', ' ')}: {one.label} ({one.score:.0%})" for head, one in found.items()]
 
 
 def _example(heads: Mapping[str, Sequence[str]]) -> dict[str, Any]:

@@ -111,8 +111,7 @@ class Vehicles(WeightedPredictor[VehiclesOptions, VehiclesAnswer]):
         return [Region(**dict(one.box), source="vehicle", score=one.score) for one in answer.vehicles]
 
     def draw(self, photo: Photo, answer: VehiclesAnswer) -> NDArray[np.uint8]:
-        labels = self.manifest.labels["label"]
-        return draw_instances(photo.pixels, [_drawn(one, labels.index(one.type)) for one in answer.vehicles])
+        return draw_instances(photo.pixels, [_drawn(one) for one in answer.vehicles])
 
 
 CELLS = 1000
@@ -131,8 +130,9 @@ def _vehicle(label: str, score: float, box: NDArray[np.float64], header: Header,
     )
 
 
-def _drawn(vehicle: Vehicle, color: int) -> Drawn:
-    box = vehicle.box
+def _drawn(vehicle: Vehicle) -> Drawn:
+    """White for the main one, grey for the others: colours are for what is found on a vehicle."""
+    box, color = vehicle.box, (255, 255, 255) if vehicle.main else (190, 190, 190)
     label = f"main {vehicle.type}" if vehicle.main else vehicle.type
     return Drawn(label, vehicle.score, (box.x1, box.y1, box.x2, box.y2), color=color)
 

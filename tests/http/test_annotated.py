@@ -1,12 +1,14 @@
 """`POST /v1/NAME/annotated`: size, formats and their negotiation."""
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from app.routes.annotated import encode, negotiate
+from models.photo import Photo
 from tests.fakes import Brightness, photo
 from tests.gateway import JPEG, problem, serving
 from tests.http.test_predict import photo_turned
@@ -92,3 +94,28 @@ async def test_only_what_can_be_drawn_has_the_call() -> None:
         response = await client.post("/v1/brightness/annotated", content=photo(), headers=JPEG)
         assert problem(response) == (404, "not_found")
         assert "/v1/brightness/annotated" not in (await client.get("/openapi.json")).json()["paths"]
+
+
+class Captioned(Brightness):
+    def __init__(self, name: str, lines: int) -> None:
+        super().__init__(name)
+        self.lines = lines
+
+    def draw(self, photo: Photo, answer: Any) -> Any:
+        return photo.pixels
+
+    def caption(self, answer: Any) -> list[str]:
+        return [f"{self.specification.name} {n}" for n in range(self.lines)]
+
+
+async def test_captions_of_several_answers_stand_together() -> None:
+    """A panel of three lines is higher than one of two, by a line; neither hides the other."""
+    heights = {}
+    async with serving(Captioned("one", 2), Captioned("two", 1)) as client:
+        for tasks in ("one", "two", "one,two"):
+            call = f"/v1/inspect/annotated?tasks={tasks}"
+            response = await client.post(call, content=photo(640, 400), headers={**JPEG, "Accept": "image/png"})
+            pixels = np.asarray(Image.open(io.BytesIO(response.content)).convert("RGB")).astype(int)
+            heights[tasks] = int((pixels[:, 12].sum(axis=1) < 200).sum())
+    assert heights["one,two"] - heights["one"] == pytest.approx(heights["one"] - heights["two"], abs=2)
+    assert heights["one"] > heights["two"] > 10

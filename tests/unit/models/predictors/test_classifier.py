@@ -40,6 +40,8 @@ def test_the_region_that_was_read_is_told_and_drawn(tmp_path: Path) -> None:
     drawn = predictor.draw(Photo(HEADER, np.full((160, 320, 3), 90, np.uint8)), found)
     assert (drawn[20:140, 98:103] != 90).any()
     assert (drawn[:10] == 90).all()
+    assert predictor.caption(found)[0] == f"{found.best.label} ({found.best.score:.0%})"
+    assert len(predictor.caption(found)) == 3
 
 
 def test_its_example_is_an_answer(tmp_path: Path) -> None:
