@@ -141,7 +141,7 @@ def inspect_model(specifications: Iterable[Specification]) -> type[BaseModel]:
     specifications = list(specifications)
     fields: dict[str, Any] = {s.name: (s.answer | None, Field(default=None)) for s in specifications}
     results = create_model("InspectResults", __doc__="Answer by task; null where the task has a problem.", **fields)
-    vehicle = vehicle_model(s for s in specifications if "vehicle" in s.options.model_fields)
+    vehicle: Any = vehicle_model(s for s in specifications if "vehicle" in s.options.model_fields)
     return create_model(
         "InspectEnvelope",
         __doc__="Several predictors' answers to one photo. A task that failed has its own problem.",
@@ -158,7 +158,7 @@ def inspect_model(specifications: Iterable[Specification]) -> type[BaseModel]:
     )
 
 
-def vehicle_model(specifications: Iterable[Specification]) -> Any:
+def vehicle_model(specifications: Iterable[Specification]) -> type[BaseModel]:
     """One vehicle of `vehicle=all`, with the answers of the predictors that are asked about each.
 
     Raises `ValueError` where a predictor's name is taken by another field.

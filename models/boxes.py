@@ -23,7 +23,8 @@ def overlaps(box: NDArray[np.float64], boxes: Boxes) -> NDArray[np.float64]:
     """Intersection over union of `box` (4,) with each of `boxes`, 0 to 1; 0 where neither has an area."""
     shared = intersections(box, boxes)
     joined = areas(box[None])[0] + areas(boxes) - shared
-    return shared / np.maximum(joined, np.finfo(np.float64).tiny)
+    shares: NDArray[np.float64] = shared / np.maximum(joined, np.finfo(np.float64).tiny)
+    return shares
 
 
 def suppress(boxes: Boxes, scores: NDArray[np.float64], threshold: float, most: int = 300) -> list[int]:

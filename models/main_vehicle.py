@@ -54,7 +54,8 @@ def _cut(boxes: Boxes, width: float, height: float) -> NDArray[np.int64]:
     """How many of the photo's edges each box touches."""
     x, y = NEAR * width, NEAR * height
     touching = [boxes[:, 0] <= x, boxes[:, 1] <= y, boxes[:, 2] >= width - x, boxes[:, 3] >= height - y]
-    return np.sum(touching, axis=0, dtype=np.int64)
+    edges: NDArray[np.int64] = np.sum(touching, axis=0, dtype=np.int64)
+    return edges
 
 
 def _place(boxes: Boxes, width: float, height: float) -> NDArray[np.float64]:

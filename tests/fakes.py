@@ -140,7 +140,7 @@ class Brightness(Predictor[RegionOptions, BrightnessAnswer]):
 class Sighting(BaseModel):
     type: str = "car"
     score: float
-    box: list[float]
+    box: tuple[float, float, float, float]
 
 
 class FinderAnswer(BaseModel):
@@ -185,7 +185,7 @@ class Finder(Predictor[Options, FinderAnswer]):
         return {"pixels": batch["pixels"]}
 
     def finish(self, output: Arrays, header: Header, region: Region, options: Options) -> FinderAnswer:
-        return FinderAnswer(vehicles=[Sighting(score=0.9, box=list(box)) for box in self.boxes])
+        return FinderAnswer(vehicles=[Sighting(score=0.9, box=box) for box in self.boxes])
 
     def regions(self, answer: FinderAnswer, header: Header) -> list[Region]:
         _fail(self.fail_regions)

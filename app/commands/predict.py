@@ -223,7 +223,8 @@ def predict(
         raise typer.BadParameter("there is no photo in these folders", param_hint="PHOTO")
     drawings = name_drawings(files, asked, save_annotated) if save_annotated else {}
     headers = {"content-type": "application/octet-stream", "x-deadline-ms": str(settings.max_deadline_ms)}
-    given = {name: value for name, value in {"min_score": min_score, "vehicle": vehicle}.items() if value is not None}
+    options = {"min_score": min_score, "vehicle": vehicle}
+    given: dict[str, str | float] = {name: value for name, value in options.items() if value is not None}
     question = Question(predictors, list(asked), headers, given, drawings)
     for name in given:
         if name not in question.options(asked):

@@ -19,8 +19,9 @@ def part(key: str, value: Any) -> str | None:
     """One field: a label with its score, labels counted, yes or no, a number, a short text; None for the rest."""
     if name := label(value):
         return f"{name} {value['score']:.2f}"
-    if isinstance(value, list) and value and all(label(item) for item in value):
-        counted = Counter(label(item) for item in value)
+    names = [label(item) for item in value] if isinstance(value, list) else []
+    if names and all(names):
+        counted = Counter(name for name in names if name)
         return ", ".join(f"{count} x {name}" if count > 1 else name for name, count in counted.items())
     if isinstance(value, bool):
         return key if value else f"not {key}"

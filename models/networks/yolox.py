@@ -180,7 +180,7 @@ class Yolox(nn.Module):
         self.network = Network(channels, classes)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        weight = self.network.heads[0].box.weight
+        weight = next(self.network.parameters())
         pixels = image.flip(-1).permute(0, 3, 1, 2).to(weight.dtype)
         cells = self.network(pixels.contiguous(memory_format=torch.channels_last))
         height, width = image.shape[1:3]

@@ -39,7 +39,7 @@ class ClassifierPredictor(WeightedPredictor[O, A]):
     """What predictors of one label share: calibrated probabilities, and a caption in the picture."""
 
     kind = "classifier"
-    sources = ("box", "photo")
+    sources: tuple[str, ...] = ("box", "photo")
     batch_sizes = (1, 2, 4, 8)
 
     def shares(self, output: Arrays) -> NDArray[np.float64]:

@@ -22,7 +22,7 @@ class HeadsPredictor(WeightedPredictor[O, A]):
     """What predictors with several heads share: the calibrated answer of each."""
 
     kind = "heads"
-    sources = ("box", "photo")
+    sources: tuple[str, ...] = ("box", "photo")
 
     def shares(self, output: Arrays, head: str) -> NDArray[np.float64]:
         """Probability of each of the head's labels, in the manifest's order."""

@@ -6,6 +6,7 @@ import pytest
 
 from app.errors import InvalidOption
 from app.locate import Box, check, named, parse_box, scale_for, source
+from app.schemas import AnyPredictor
 from models.photo import Header, Region
 from models.predictor import Options
 from tests.fakes import Brightness, Finder, Scores, VehicleScores, reader
@@ -85,7 +86,11 @@ def test_the_first_source_that_there_is(
 
 
 def test_who_waits_for_whom_is_no_circle() -> None:
-    chain = {"a": reader("a", regions=("b",)), "b": reader("b", regions=("vehicles", "photo")), "vehicles": Finder()}
+    chain: dict[str, AnyPredictor] = {
+        "a": reader("a", regions=("b",)),
+        "b": reader("b", regions=("vehicles", "photo")),
+        "vehicles": Finder(),
+    }
     check(chain)
     check({"a": reader("a", regions=("elsewhere",))})
     with pytest.raises(ValueError, match="in a circle: a <- b <- vehicles <- a"):

@@ -923,7 +923,9 @@ def test_importing_photo_opens_nothing_but_the_allowed(monkeypatch: pytest.Monke
         (Region(-50, -50, 500, 500), 0.0, (0, 0, 100, 50)),
     ],
 )
-def test_a_found_region_gets_a_margin(region: Region, margin: float, expected: tuple[float, ...]) -> None:
+def test_a_found_region_gets_a_margin(
+    region: Region, margin: float, expected: tuple[float, float, float, float]
+) -> None:
     found = around(replace(region, source="vehicle", score=0.4), margin, Header(100, 50, "JPEG"))
     assert found == Region(*expected, source="vehicle", score=0.4)
 

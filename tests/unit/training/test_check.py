@@ -9,6 +9,7 @@ import pytest
 from tests.unit.training.data import sets, test_formats, test_heads, test_stanford
 from training import check
 from training import recipe as recipes
+from training.data import duplicates
 from training.recipe import Recipe
 
 
@@ -112,10 +113,15 @@ def test_every_problem_of_a_photo_is_told_in_the_order_of_the_photos(tmp_path: P
 
 
 def test_nothing_more_is_opened_once_it_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    report, opened = check.read(instances(tmp_path), tmp_path), []
+    report, opened = check.read(instances(tmp_path), tmp_path), list[int]()
     report.splits["train"].photos *= 400
-    real = check.duplicates.perceptual_hash
-    monkeypatch.setattr("training.check.duplicates.perceptual_hash", lambda *of: opened.append(1) or real(*of))
+    real = duplicates.perceptual_hash
+
+    def hashed(*of: Any) -> Any:
+        opened.append(1)
+        return real(*of)
+
+    monkeypatch.setattr("training.check.duplicates.perceptual_hash", hashed)
 
     def stop() -> None:
         raise KeyboardInterrupt

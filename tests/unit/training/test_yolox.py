@@ -130,7 +130,9 @@ def test_what_is_written_can_be_opened(
     tensors = found.tensors()
     assert set(tensors) == set(small)
     for name, value in tensors.items():
-        np.testing.assert_allclose(value, small[name].numpy(), rtol=1e-3, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(
+            np.asarray(value, np.float32), small[name].numpy(), rtol=1e-3, atol=1e-6, err_msg=name
+        )
 
 
 @pytest.mark.parametrize("content", [b"not a graph", None])

@@ -9,7 +9,7 @@ import pytest
 
 from models.manifest import WeightsError
 from models.photo import Header, Region, whole
-from models.predictor import RegionOptions
+from models.predictor import VehicleOptions
 from models.predictors.attributes import YAW, Attributes, AttributesAnswer, circular_mean
 from tests import weights
 
@@ -35,7 +35,7 @@ def finish(attributes: Attributes, orientation: dict[str, float], region: Region
         "type": np.array([9.0, -9.0], np.float32),
         "orientation": np.log(shares).astype(np.float32),
     }
-    return attributes.finish(output, HEADER, region or whole(HEADER), RegionOptions())
+    return attributes.finish(output, HEADER, region or whole(HEADER), VehicleOptions())
 
 
 def apart(one: float, other: float) -> float:
