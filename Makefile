@@ -41,8 +41,9 @@ lock: $(VENV)/.dev ## Compile the lock files anew from pyproject.toml (UPGRADE=1
 openapi: $(VENV)/.dev ## Write openapi/openapi.json from the code
 	$(BIN)/carlens openapi --output openapi/openapi.json
 
-bench: $(VENV)/.dev ## Measure what the batcher adds, then a service that runs (URL=http://...)
+bench: $(VENV)/.dev ## Measure what the batcher adds, what finding the vehicle costs, then a running service (URL=http://...)
 	$(BIN)/python -m tests.bench.bench_batcher
+	$(BIN)/python -m tests.bench.bench_locate
 	$(BIN)/python -m tests.bench.bench_service $(or $(URL),http://127.0.0.1:$(PORT))
 
 build-image: ## Build the images carlens:cpu and carlens:cuda
