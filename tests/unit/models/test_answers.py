@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.answers import RegionRead, Scored, softmax
+from models.answers import Box, RegionRead, Scored, softmax
 from models.photo import Region
 
 
@@ -50,5 +50,8 @@ def test_scored_refuses_another_number_of_labels() -> None:
 
 def test_a_region_is_told_as_it_was_read() -> None:
     read = RegionRead.of(Region(0.04, 10.06, 99.96, 50, "box"))
-    assert read.model_dump() == {"x1": 0.0, "y1": 10.1, "x2": 100.0, "y2": 50.0, "source": "box", "score": None}
+    corners = {"x1": 0.0, "y1": 10.1, "x2": 100.0, "y2": 50.0}
+    assert read.model_dump() == {**corners, "source": "box", "score": None, "fallback": False}
+    assert dict(Box.of(Region(0.04, 10.06, 99.96, 50))) == corners
+    assert RegionRead.of(Region(0, 0, 1, 1, fallback=True)).fallback
     assert RegionRead.of(Region(0, 0, 1, 1)).source == "whole"

@@ -22,10 +22,12 @@ def test_every_shipped_manifest_has_a_card(name: str) -> None:
     assert manifest.sha256 in text
     assert manifest.licence.why in text
     assert manifest.training.start in text
-    assert f"carlens train {manifest.training.recipe} --data DATA" in text
+    imported = manifest.kind == "boxes"
+    assert ("carlens import-yolox" if imported else f"carlens train {manifest.training.recipe} --data DATA") in text
     for value in manifest.figures.values():
         assert f"| {value:.3f} |" in text
-    for title in ("What it does", "Use", "Data and terms", "Training", "Figures", "Known weaknesses", "How to train"):
+    how = "How to make it anew" if imported else "How to train"
+    for title in ("What it does", "Use", "Data and terms", "Training", "Figures", "Known weaknesses", how):
         assert f"\n## {title}" in text
     assert "\n\n\n" not in text
 

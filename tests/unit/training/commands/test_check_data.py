@@ -70,7 +70,7 @@ def test_broken_labels_are_all_told_and_exit_2(recipe: Path) -> None:
     [
         (["nothing", "--data", "."], "no recipe 'nothing': known are"),
         (["damage", "--data", "nowhere"], "nowhere"),
-        (["car_details", "--data", ".", "--set", "data={}"], "the key 'label_table' is missing"),
+        (["car_details", "--data", ".", "--set", "data={}"], "give either `task.labels` or `data.label_table`"),
         (["damage", "--data", ".", "--set", "batch=many"], "batch"),
     ],
 )
