@@ -50,6 +50,14 @@ NAMES = {
     "image_false_alarm_rate": "photos with nothing to find, where something is found (image false-alarm rate)",
     "main": "main vehicle is the right one (made-up wide photos)",
     "main_large": "the same, car over 30 % of the width",
+    "main_attributes": "the same, cut-out cars",
+    "main_car_details": "the same, crops",
+    "attributes_orientation_auto": "orientation right from the region found",
+    "attributes_orientation_whole": "orientation right from the whole photo",
+    "attributes_orientation_box": "orientation right from the true box",
+    "car_details_label_auto": "make, model, year right from the region found",
+    "car_details_label_whole": "make, model, year right from the whole photo",
+    "car_details_label_box": "make, model, year right from the true box",
 }
 
 
