@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Mapping
 
 from app.errors import InvalidOption
 from app.schemas import AnyPredictor
@@ -70,11 +70,6 @@ def check(predictors: Mapping[str, AnyPredictor]) -> None:
 def _follow(name: str, predictors: Mapping[str, AnyPredictor], way: list[str]) -> None:
     if name in way:
         raise ValueError(f"predictors read each other's regions in a circle: {' <- '.join([*way, name])}")
-    for other in _others(predictors[name].specification):
+    for other in predictors[name].specification.finders:
         if other in predictors:
             _follow(other, predictors, [*way, name])
-
-
-def _others(specification: Specification) -> Iterable[str]:
-    """The predictors whose regions this one may read."""
-    return (one for one in specification.regions if one not in ("box", "photo"))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from models.boxes import areas, intersections
 from models.photo import Region
 from models.predictors.damage import Detection
 
@@ -24,11 +25,8 @@ def damages_by_vehicle(vehicles: Sequence[Region], detections: Sequence[Detectio
         return found
     boxes = np.array([(one.x1, one.y1, one.x2, one.y2) for one in vehicles], np.float64)
     for index, detection in enumerate(detections):
-        box = detection.box
-        across = np.minimum(boxes[:, 2], box.x2) - np.maximum(boxes[:, 0], box.x1)
-        down = np.minimum(boxes[:, 3], box.y2) - np.maximum(boxes[:, 1], box.y1)
-        area = max((box.x2 - box.x1) * (box.y2 - box.y1), 1e-9)
-        share = np.clip(across, 0, None) * np.clip(down, 0, None) / area
+        box = np.array([detection.box.x1, detection.box.y1, detection.box.x2, detection.box.y2], np.float64)
+        share = intersections(box, boxes) / max(areas(box[None])[0], 1e-9)
         if share.max() >= LEAST_SHARE:
             alike = np.flatnonzero(share >= share.max() - ALIKE)
             found[int(alike[boxes[alike, 3].argmax()])].append(index)

@@ -121,6 +121,11 @@ class Specification:
     drawable: bool = False
     example: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def finders(self) -> tuple[str, ...]:
+        """The predictors whose regions this one may read."""
+        return tuple(source for source in self.regions if source not in ("box", "photo"))
+
 
 O = TypeVar("O", bound=Options)
 A = TypeVar("A", bound=BaseModel)

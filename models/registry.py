@@ -50,13 +50,12 @@ def discover(
 def _needed(predictor: AnyPredictor, there: Iterable[str], names: Iterable[str]) -> list[str]:
     """The predictors, not among `names`, whose regions this one reads. Raises where there is no such predictor."""
     specification = predictor.specification
-    others = [source for source in specification.regions if source not in ("box", "photo")]
-    for other in others:
+    for other in specification.finders:
         if other not in there:
             raise RegistryError(
                 f"{specification.name}: its specification reads regions of {other!r}, which is no installed predictor"
             )
-    return [other for other in others if other not in names]
+    return [other for other in specification.finders if other not in names]
 
 
 def choose(there: Iterable[str], wanted: Iterable[str] | None = None) -> list[str]:
