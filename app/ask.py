@@ -12,12 +12,14 @@ from models.predictor import Options
 @dataclass(frozen=True, slots=True)
 class Ask:
     """One predictor asked with its options; `box` is the caller's region, where this predictor takes one. `every`:
-    it is asked about each region that its locator finds, not about the first alone."""
+    it is asked about each region that its locator finds, not about the first alone; `only`: and about nothing where
+    there is none."""
 
     predictor: AnyPredictor
     options: Options
     box: Box | None = None
     every: bool = False
+    only: bool = False
 
     @property
     def name(self) -> str:

@@ -8,7 +8,7 @@ from importlib import metadata
 
 from fastapi import FastAPI
 
-from app import errors, locate
+from app import along, errors, locate
 from app.batcher import Batcher
 from app.door import Door
 from app.metrics import Metrics
@@ -61,6 +61,7 @@ def create_app(settings: Settings | None = None, predictors: Mapping[str, AnyPre
     for name, one in served.items():
         batcher.add(name, one.load, one.run, one.specification.inputs, one.specification.batch_sizes)
     pipeline = Pipeline(settings, served, batcher, metrics)
+    asked = {name: one for name, one in served.items() if name not in along.silent(served)}
     door = Door(settings, pipeline, metrics)
 
     async def stop() -> None:
@@ -97,9 +98,9 @@ def create_app(settings: Settings | None = None, predictors: Mapping[str, AnyPre
     app.state.stop = stop
     app.state.metrics = metrics
     for router in (
-        predict.router(settings, served.values(), door),
-        annotated.router(settings, served.values(), door),
-        inspect.router(settings, served, door),
+        predict.router(settings, asked.values(), door),
+        annotated.router(settings, asked.values(), door),
+        inspect.router(settings, asked, door),
         models.router(served, batcher),
         health.router(served, batcher),
         metrics_route.router(metrics),

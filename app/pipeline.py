@@ -1,24 +1,25 @@
 """The straight path of one photo: decode, locate, prepare, device, finish. Knows nothing of HTTP but its problems."""
 
 import asyncio
-import json
 import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Generic, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel
 
+from app import along
 from app.ask import Answer, Ask, Call
 from app.batcher import Batcher
 from app.budget import PixelBudget
 from app.errors import Problem, from_photo_error
 from app.failures import problem_of
+from app.finish import completed, finished
 from app.locate import MOST, named, scale_for, source
 from app.metrics import Metrics
 from app.pixels import Pixels
@@ -82,12 +83,15 @@ class _Work:
 
 @dataclass(slots=True)
 class _Round:
-    """All asks about one photo, by name: where their regions come from and the work on each region; and the regions
-    that were found, by the predictor that found them. `decoded` is when there were pixels first."""
+    """All asks about one photo, by name: where their regions come from, the work on each region, and at last its
+    outcome; and the regions that were found, by the predictor that found them, and when (`found`). `decoded` is when
+    there were pixels first."""
 
     sources: dict[str, str]
     works: dict[str, list[_Work]] = field(default_factory=dict)
+    outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
     regions: dict[str, list[Region] | None] = field(default_factory=dict)
+    found: dict[str, float] = field(default_factory=dict)
     decoded: float | None = None
 
     def decode_ms(self, began: float) -> float:
@@ -136,15 +140,13 @@ class Pipeline:
             done = await self._answers(asks, pixels, call)
         finally:
             pixels.release()
-        outcomes = {name: [work.answering.result() for work in works] for name, works in done.works.items()}
+        every = [ask for ask in asks if ask.every]
         each = [
-            Each(
-                region, {ask.name: outcomes[ask.name][n] for ask in asks if ask.every and done.sources[ask.name] == by}
-            )
+            Each(region, {ask.name: done.outcomes[ask.name][n] for ask in every if done.sources[ask.name] == by})
             for by, regions in done.regions.items()
             for n, region in enumerate(regions or [])
         ]
-        first = {ask.name: outcomes[ask.name][0] for ask in asks}
+        first = {ask.name: done.outcomes[ask.name][0] for ask in asks}
         return Seen(pixels.header, done.decode_ms(began), first, [one for one in each if one.outcomes])
 
     async def draw(
@@ -159,7 +161,7 @@ class Pipeline:
             done = await self._answers(asks, pixels, call, keep=True)
             answers: dict[str, Answer] = {}
             for ask in asks:
-                outcome = done.works[ask.name][0].answering.result()
+                outcome = done.outcomes[ask.name][0]
                 if isinstance(outcome, Problem):
                     raise outcome
                 answers[ask.name] = outcome
@@ -185,23 +187,30 @@ class Pipeline:
         return Pixels(header, self._budget, lambda scale: self._decode(data, header, scale, asks))
 
     async def _answers(self, asks: Sequence[Ask], pixels: Pixels, call: Call, keep: bool = False) -> _Round:
-        """All asks, and whoever finds regions for them, answered. The photo is decoded as fine as is needed, and given
-        back as soon as nobody needs it, unless it is to be kept."""
+        """All asks, whoever finds regions for them, and whoever completes them, answered. The photo is decoded as fine
+        as is needed, and given back as soon as nobody needs it, unless it is to be kept."""
         served = self.predictors
         done = _Round({ask.name: source(ask.predictor.specification, ask.box, ask.options, served) for ask in asks})
-        rest = self._with_locators(asks, done.sources)
+        completers = along.completers(asks, done.sources, served)
+        rest = [*asks, *along.locators(asks, done.sources, served), *chain(*completers.values())]
         try:
             async with asyncio.TaskGroup() as group:
                 while rest:
                     waiting = {ask.name for ask in rest}
-                    turn = [ask for ask in rest if done.sources[ask.name] not in waiting]
-                    rest = [ask for ask in rest if done.sources[ask.name] in waiting]
+                    able = [ask for ask in rest if done.sources[ask.name] not in waiting]
+                    # who completes an answer waits for all of it, and others need not wait with them
+                    turn = [ask for ask in able if not ask.only] or able
+                    rest = [ask for ask in rest if ask not in turn]
                     await self._begin(turn, done, pixels, call, group)
                 await _prepared(done.works)
                 if not keep:
                     pixels.release()  # the next photo may be decoded while this one waits for the device
         except ExceptionGroup as several:
             raise several.exceptions[0] from several  # the decoder's: what fails in a task is its answer
+        done.outcomes = {name: [work.answering.result() for work in works] for name, works in done.works.items()}
+        for ask in asks:
+            if ask.name in completers:
+                done.outcomes[ask.name][0] = await self._completed(ask, completers[ask.name], done, call)
         return done
 
     async def _begin(
@@ -210,8 +219,8 @@ class Pipeline:
         """Sets predictors to work whose regions can be told now, on pixels that are fine enough for all of them."""
         header = pixels.header
         regions = {ask.name: await self._regions(ask, done, header, call) for ask in asks}
-        scale = max(scale_for(ask.predictor.specification, region) for ask in asks for region in regions[ask.name])
-        if not pixels.fine_enough(scale):
+        scales = (scale_for(ask.predictor.specification, region) for ask in asks for region in regions[ask.name])
+        if not pixels.fine_enough(scale := max(scales, default=0.0)):
             await _prepared(done.works)
             await pixels.at(scale)
         if done.decoded is None:
@@ -225,27 +234,37 @@ class Pipeline:
                 answering = group.create_task(self._answer(ask, preparing, header, call))
                 done.works[ask.name].append(_Work(preparing, answering))
 
-    def _with_locators(self, asks: Sequence[Ask], sources: dict[str, str]) -> list[Ask]:
-        """The asks, and one for every predictor that is to find regions for them and was not asked itself; `sources`
-        is extended by theirs."""
-        found = list(asks)
-        for ask in found:
-            name = sources[ask.name]
-            if name in self.predictors and name not in sources:
-                predictor = self.predictors[name]
-                one = Ask(predictor, predictor.specification.options())
-                sources[name] = source(predictor.specification, None, one.options, self.predictors)
-                found.append(one)
-        return found
+    async def _completed(self, ask: Ask, by: Sequence[Ask], done: _Round, call: Call) -> Outcome:
+        """The answer with what others said of its regions. Where they fail it stays as it was, and the log says so."""
+        outcome = done.outcomes[ask.name][0]
+        if isinstance(outcome, Problem):
+            return outcome
+        said = []
+        for one in by:
+            outcomes = list(zip(done.regions[ask.name] or [], done.outcomes[one.name], strict=True))
+            said.append((one.name, [(region, given.value) for region, given in outcomes if isinstance(given, Answer)]))
+            for failed in {given.detail: given for _, given in outcomes if isinstance(given, Problem)}.values():
+                log.warning("request %s: %s left %s as it was: %r", call.request_id, one.name, ask.name, failed)
+        try:
+            value, encoded = await self._in_thread(completed, ask, outcome.value, said)
+        except Exception as error:
+            log.exception("request %s: %s could not be completed", call.request_id, ask.name, exc_info=error)
+            return outcome
+        timings = outcome.timings.model_copy(update={"complete": self._since(done.found[ask.name])})
+        return Answer(value, encoded, timings)
 
     async def _regions(self, ask: Ask, done: _Round, header: Header, call: Call) -> list[Region]:
-        """What the predictor reads: at least one region; all of the photo where nothing was found."""
+        """What the predictor reads: at least one region, all of the photo where nothing was found, unless it is asked
+        about what was found only."""
         name, margin = done.sources[ask.name], ask.predictor.specification.margin
         if name not in done.works:
             return [named(ask.box, header)]
         if name not in done.regions:
             done.regions[name] = await self._found(name, done.works[name][0], header, call)
+            done.found[name] = self.clock()
         found = done.regions[name]
+        if ask.only:
+            return found or []
         if found is None:
             return [replace(whole(header), fallback=True)]
         regions = [cut for region in found if (cut := around(region, margin, header))]
@@ -261,7 +280,7 @@ class Pipeline:
             found = [region for region in regions if around(region, 0.0, header)][:MOST]
         except Exception as error:
             self._metrics.located(name, "failed")
-            log.warning("request %s: %s failed, so the whole photo is read: %r", call.request_id, name, error)
+            log.warning("request %s: %s failed, so nothing is known of its regions: %r", call.request_id, name, error)
             return None
         self._metrics.located(name, "found" if found else "none")
         return found
@@ -313,7 +332,7 @@ class Pipeline:
         try:
             row = await self._batcher.submit(ask.name, prepared.item, deadline=call.deadline)
             began = self.clock()
-            value, encoded = await self._in_thread(_finished, ask, row.output, header, prepared.region)
+            value, encoded = await self._in_thread(finished, ask, row.output, header, prepared.region)
         except Exception as error:
             return problem_of(error, ask.name, call.request_id)
         timings = TaskTimings(
@@ -350,12 +369,3 @@ async def _prepared(works: Mapping[str, Sequence[_Work]]) -> None:
     """Returns once nobody needs the pixels any more."""
     if preparing := [work.preparing for some in works.values() for work in some]:
         await asyncio.wait(preparing)
-
-
-def _finished(ask: Ask, output: Arrays, header: Header, region: Region) -> tuple[BaseModel, bytes]:
-    specification = ask.predictor.specification
-    value = ask.predictor.finish(output, header, region, ask.options)
-    if not isinstance(value, specification.answer):
-        raise TypeError(f"{specification.name}.finish gave {type(value).__name__}, not {specification.answer.__name__}")
-    plain = value.model_dump(mode="json", by_alias=True)
-    return value, json.dumps(plain, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()

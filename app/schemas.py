@@ -50,6 +50,10 @@ class TaskTimings(BaseModel):
     queue: float = Field(description="Waiting for the device.")
     device: float = Field(description="Computing, with the batch it was part of.")
     finish: float = Field(description="Output to the answer.")
+    complete: float | None = Field(
+        default=None,
+        description="Asking another predictor about each thing found; only where one completes the answer.",
+    )
 
 
 class Timings(BaseModel):
@@ -66,6 +70,10 @@ class Timings(BaseModel):
     queue: float = Field(description="Waiting for the device.")
     device: float = Field(description="Computing, with the batch it was part of.")
     finish: float = Field(description="Output to the answer.")
+    complete: float | None = Field(
+        default=None,
+        description="Asking another predictor about each thing found; only where one completes the answer.",
+    )
     total: float = Field(description="All of it, from the request's head to the answer.")
 
 

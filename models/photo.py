@@ -73,8 +73,8 @@ class Header:
 @dataclass(frozen=True, slots=True)
 class Region:
     """A part of a photo, in its full-size upright pixels; `source` says who named it: `box` (the caller), `whole`
-    (nobody), or the predictor that found it (`vehicle`, …). `fallback`: it is all of the photo only because the
-    predictor that was to find it failed."""
+    (nobody), or the predictor that found it (`vehicle`, …), which may also say what is there: `label`. `fallback`: it
+    is all of the photo only because the predictor that was to find it failed."""
 
     x1: float
     y1: float
@@ -82,6 +82,7 @@ class Region:
     y2: float
     source: str = "whole"
     score: float | None = None
+    label: str | None = None
     fallback: bool = False
 
 

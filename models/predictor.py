@@ -103,6 +103,8 @@ class Specification:
     option of that name), `photo` (all of it), or another predictor's name, which is then asked first, about the same
     photo, and whose `regions` are read; the caller's option `vehicle`, where there is one, may forbid that.
     `margin` is added around a region that another predictor found, on each side, as a share of that side.
+    `completed_by` names predictors that read this one's regions, each of them, to complete its answer (`complete`);
+    they are asked along with it wherever they are served, and have no route of their own.
     `inputs` are the arrays of one prepared item; they never change after `load`.
     `batch_sizes` are the padded sizes the device sees, ascending; all are warmed before readiness.
     `reads` is the size in pixels (width, height) the region is scaled to, so that a JPEG is decoded no finer.
@@ -117,6 +119,7 @@ class Specification:
     reads: tuple[int, int]
     regions: tuple[str, ...] = ("photo",)
     margin: float = 0.0
+    completed_by: tuple[str, ...] = ()
     batch_sizes: tuple[int, ...] = (1, 2, 4, 8, 16)
     drawable: bool = False
     example: Mapping[str, object] = field(default_factory=dict)
@@ -159,6 +162,11 @@ class Predictor(ABC, Generic[O, A]):
         """The regions of the photo that other predictors may read, tight, the one that is meant first; none: all of
         the photo. Only where others name this one in `specification.regions`."""
         raise NotImplementedError(f"{self.specification.name} finds no regions for others")
+
+    def complete(self, answer: A, by: str, said: Sequence[tuple[Region, BaseModel]]) -> A:
+        """The answer with what the predictor `by` said of its regions, those it could answer for. Only where
+        `specification.completed_by` names any."""
+        raise NotImplementedError(f"{self.specification.name} is completed by nobody")
 
     def draw(self, photo: Photo, answer: A) -> NDArray[np.uint8]:
         """The photo (decoded at full size) with the answer drawn on it, RGB uint8 (height, width, 3). Only where

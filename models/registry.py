@@ -33,8 +33,9 @@ def discover(
 
     An entry point names a callable without arguments that returns a `Predictor`; one that has a parameter
     `weights_dir` gets the setting of that name. Weights in `weights_dir` under a name that no entry point has are
-    served by their manifest's kind. A predictor whose regions a wanted one reads comes after the wanted ones. Raises
-    `RegistryError`, or what the predictor itself raises where its weights are missing or broken.
+    served by their manifest's kind. A predictor whose regions a wanted one reads, or who completes its answer, comes
+    after the wanted ones. Raises `RegistryError`, or what the predictor itself raises where its weights are missing or
+    broken.
     """
     given = entry_points(group=GROUP) if points is None else points
     found = {point.name: point for point in given}
@@ -48,14 +49,16 @@ def discover(
 
 
 def _needed(predictor: AnyPredictor, there: Iterable[str], names: Iterable[str]) -> list[str]:
-    """The predictors, not among `names`, whose regions this one reads. Raises where there is no such predictor."""
+    """The predictors, not among `names`, whose regions this one reads, or who complete its answer. Raises where there
+    is no such predictor."""
     specification = predictor.specification
-    for other in specification.finders:
+    others = (*specification.finders, *specification.completed_by)
+    for other in others:
         if other not in there:
             raise RegistryError(
-                f"{specification.name}: its specification reads regions of {other!r}, which is no installed predictor"
+                f"{specification.name}: its specification counts on {other!r}, which is no installed predictor"
             )
-    return [other for other in specification.finders if other not in names]
+    return [other for other in others if other not in names]
 
 
 def choose(there: Iterable[str], wanted: Iterable[str] | None = None) -> list[str]:

@@ -2,7 +2,7 @@
 
 import io
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -141,6 +141,7 @@ class Sighting(BaseModel):
     type: str = "car"
     score: float
     box: tuple[float, float, float, float]
+    said: dict[str, float] = {}
 
 
 class FinderAnswer(BaseModel):
@@ -170,6 +171,8 @@ class Finder(Predictor[Options, FinderAnswer]):
         self.boxes = list(boxes)
         self.fail_run: Exception | None = None
         self.fail_regions: Exception | None = None
+        self.fail_complete: Exception | None = None
+        self.wait_finish: threading.Event | None = None
         self.runs = 0
 
     def load(self, device: str) -> None:
@@ -185,11 +188,25 @@ class Finder(Predictor[Options, FinderAnswer]):
         return {"pixels": batch["pixels"]}
 
     def finish(self, output: Arrays, header: Header, region: Region, options: Options) -> FinderAnswer:
+        _wait(self.wait_finish)
         return FinderAnswer(vehicles=[Sighting(score=0.9, box=box) for box in self.boxes])
 
     def regions(self, answer: FinderAnswer, header: Header) -> list[Region]:
         _fail(self.fail_regions)
         return [Region(*one.box, source="vehicle", score=one.score) for one in answer.vehicles]
+
+    def complete(self, answer: FinderAnswer, by: str, said: Sequence[tuple[Region, BaseModel]]) -> FinderAnswer:
+        _fail(self.fail_complete)
+        means = {
+            (region.x1, region.y1, region.x2, region.y2): one.mean
+            for region, one in said
+            if isinstance(one, BrightnessAnswer)
+        }
+        seen = [
+            one.model_copy(update={"said": {**one.said, by: means[one.box]}}) if one.box in means else one
+            for one in answer.vehicles
+        ]
+        return answer.model_copy(update={"vehicles": seen})
 
     def draw(self, photo: Photo, answer: FinderAnswer) -> NDArray[np.uint8]:
         drawn = photo.pixels.copy()

@@ -12,7 +12,7 @@ from models.predictor import Arrays
 from models.predictors.weighted import WeightedPredictor
 from models.registry import discover
 
-NAMES = ("attributes", "car_details", "damage", "vehicles")
+NAMES = ("attributes", "car_details", "damage", "damage_severity", "severity", "vehicles")
 FOLDER = Path(__file__).parent / "golden"
 PHOTO = Path(__file__).parents[1] / "openapi" / "examples" / "car.jpg"
 ROWS = 10  # detections kept, best first
@@ -34,10 +34,14 @@ def inputs(of: WeightedPredictor[Any, Any]) -> Arrays:
     """Two photos: the example car under a little noise, and its mirror image under much."""
     data = PHOTO.read_bytes()
     photo = decode(data, read_header(data, Limits()))
-    car = of.prepare(photo, whole(photo.header), of.specification.options())["image"].astype(np.float64)
+    item = of.prepare(photo, whole(photo.header), of.specification.options())
+    car = item["image"].astype(np.float64)
     noise = np.random.default_rng(0).integers(0, 256, (2, *car.shape))
     blended = [0.9 * car + 0.1 * noise[0], 0.6 * car[:, ::-1] + 0.4 * noise[1]]
-    return {"image": np.stack(blended).round().astype(np.uint8)}
+    return {
+        **{name: np.stack([value, value]) for name, value in item.items()},
+        "image": np.stack(blended).round().astype(np.uint8),
+    }
 
 
 def outputs(of: WeightedPredictor[Any, Any]) -> dict[str, NDArray[np.generic]]:

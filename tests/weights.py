@@ -13,6 +13,7 @@ from models.predictor import Input, Licence
 
 ORIENTATIONS = ["front", "back", "left", "right", "front_left", "front_right", "back_left", "back_right"]
 DAMAGES = ["dent", "scratch", "crack", "glass_shatter", "lamp_broken", "tire_flat"]
+GRADES = ["minor", "moderate", "severe"]
 CARS = [
     LabelRow(label="Audi R8 Coupe 2012", make="Audi", model="R8 Coupe", year=2012),
     LabelRow(label="Audi TTS Coupe 2012", make="Audi", model="TTS Coupe", year=2012),
@@ -37,6 +38,13 @@ _PARTS: dict[str, dict[str, Any]] = {
         "network": {"channels": 16, "hidden": 32, "detections": 10},
         "labels": {"label": DAMAGES},
     },
+    "damage_severity": {
+        "kind": "classifier",
+        "architecture": "resnet18",
+        "network": {"beside": 6},
+        "labels": {"label": GRADES},
+    },
+    "severity": {"kind": "classifier", "architecture": "resnet18", "labels": {"label": GRADES}},
     "vehicles": {
         "kind": "boxes",
         "architecture": "yolox_nano",

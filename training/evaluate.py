@@ -17,9 +17,10 @@ from models.registry import RegistryError, discover
 from training.data.annotated import Annotated
 from training.data.archive import Archive
 from training.findings import Head, Instances
-from training.metrics import average_precision, expected_calibration_error, grade_error, macro_f1, per_class
+from training.metrics import average_precision, expected_calibration_error
 from training.outputs import outputs
 from training.tasks.classifier import ClassifierTask
+from training.tasks.graded import GradedTask
 from training.tasks.heads import HeadsTask
 from training.tasks.instances import InstancesTask
 
@@ -42,8 +43,8 @@ def classifier_logits(
     predictor: WeightedPredictor[Any, Any], task: ClassifierTask
 ) -> tuple[NDArray[np.generic], NDArray[np.int64]]:
     """Logits (photos, classes) and the true classes on `val`."""
-    photos = (task.archives["val"].photo(row.file) for row in task.val_rows)
-    logits = np.stack([found["label"] for _, found in outputs(predictor, photos)])
+    photos, regions = (task.archives["val"].photo(row.file) for row in task.val_rows), (r.region for r in task.val_rows)
+    logits = np.stack([found["label"] for _, found in outputs(predictor, photos, regions=regions)])
     return logits, np.array([row.label for row in task.val_rows])
 
 
@@ -67,11 +68,11 @@ def classifier_figures(
     )
 
 
-def graded_figures(logits: NDArray[np.generic], truth: NDArray[np.int64]) -> dict[str, float]:
-    """What is told beside where labels are grades: macro F1, and by how many grades an answer is off in the mean."""
-    given = logits.argmax(axis=1)
-    classes = per_class(truth, given, [str(n) for n in range(logits.shape[1])])
-    return _rounded({"macro_f1": macro_f1(classes), "grade_error": grade_error(truth, given)})
+def graded_figures(head: Head) -> dict[str, float]:
+    """What is told beside where labels are grades: macro F1, by how many grades an answer is off in the mean, and the
+    macro F1 of the plain rule where there is one."""
+    told = ("macro_f1", "grade_error", "rule_macro_f1")
+    return _rounded({name: value for name, value in head.figures().items() if name in told})
 
 
 def heads_logits(
@@ -159,7 +160,7 @@ def findings(predictor: WeightedPredictor[Any, Any], task: Any) -> Findings:
     if isinstance(task, ClassifierTask) and manifest.kind == "classifier":
         _same_labels(manifest, {"label": task.labels})
         files = [row.file for row in task.val_rows]
-        pairs = {"label": (files, [partial(task.archives["val"].photo, file) for file in files])}
+        pairs = {"label": (files, [partial(task.shown, n) for n in range(len(files))])}
         logits = {"label": classifier_logits(predictor, task)}
     elif isinstance(task, HeadsTask) and manifest.kind == "heads":
         _same_labels(manifest, task.labels)
@@ -177,8 +178,9 @@ def findings(predictor: WeightedPredictor[Any, Any], task: Any) -> Findings:
     else:
         raise ValueError(f"the recipe is of kind {task.recipe.kind!r}, the weights are of kind {manifest.kind!r}")
     graded, warmth = isinstance(task, ClassifierTask) and task.ordinal > 0, manifest.temperature
+    rule = task.rule() if isinstance(task, GradedTask) else None
     return [
-        Head(name, manifest.labels[name], files, *logits[name], warmth.get(name, 1.0), _reader(photos), graded)
+        Head(name, manifest.labels[name], files, *logits[name], warmth.get(name, 1.0), _reader(photos), graded, rule)
         for name, (files, photos) in pairs.items()
     ]
 
@@ -218,7 +220,7 @@ def summary(manifest: Manifest, found: Findings) -> dict[str, float]:
         return heads_figures({head.name: (head.logits, head.truth) for head in found}, manifest.temperature)
     temperature, threshold = manifest.temperature.get("label", 1.0), manifest.thresholds.get("recognised", 0.5)
     figures = classifier_figures(found[0].logits, found[0].truth, temperature, threshold)
-    return {**figures, **graded_figures(found[0].logits, found[0].truth)} if found[0].graded else figures
+    return {**figures, **graded_figures(found[0])} if found[0].graded else figures
 
 
 def figures(predictor: WeightedPredictor[Any, Any], task: Any) -> dict[str, float]:

@@ -51,6 +51,8 @@ def metadata(manifest: Manifest) -> dict[str, str]:
         "orientation": "EXIF applied",
         "normalisation": "in the graph",
     }
+    if beside := manifest.network.get("beside"):
+        preprocessing["known"] = f"float32, batch, {beside}: what is known beside the image"
     postprocessing = {
         "kind": manifest.kind,
         "meaning": MEANING[manifest.kind],
@@ -86,6 +88,14 @@ def photos(manifest: Manifest, count: int, seed: int = 0) -> NDArray[np.uint8]:
     return made.clip(0, 255).astype(np.uint8)
 
 
+def inputs(manifest: Manifest, count: int, seed: int = 0) -> dict[str, NDArray[Any]]:
+    """What the network is given for `count` made-up photos, by name."""
+    given: dict[str, NDArray[Any]] = {"image": photos(manifest, count, seed)}
+    if beside := manifest.network.get("beside"):
+        given["known"] = np.random.default_rng(seed).standard_normal((count, beside)).astype(np.float32)
+    return given
+
+
 def to_onnx(weights: Weights, path: Path) -> float:
     """Writes `path`; the batch dimension is dynamic but for detectors, which read one photo.
 
@@ -95,27 +105,27 @@ def to_onnx(weights: Weights, path: Path) -> float:
     manifest, torch_network = weights.manifest, network(weights)
     detector = manifest.kind == "instances"
     names = OUTPUTS.get(manifest.kind) or list(manifest.labels)
-    example = torch.from_numpy(photos(manifest, 1 if detector else 2))
+    example = {name: torch.from_numpy(value) for name, value in inputs(manifest, 1 if detector else 2).items()}
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # the exporter's own, about itself
         if detector:  # its loops over detections are traced; the newer exporter refuses them
             torch.onnx.export(
                 torch_network,
-                (example,),
+                tuple(example.values()),
                 path,
                 dynamo=False,
                 opset_version=OPSET,
-                input_names=["image"],
+                input_names=list(example),
                 output_names=names,
             )
         else:
-            batch = {"image": {0: torch.export.Dim.DYNAMIC}}
+            batch = {name: {0: torch.export.Dim.DYNAMIC} for name in example}
             program = torch.onnx.export(
                 torch_network,
-                (example,),
+                tuple(example.values()),
                 dynamo=True,
                 opset_version=OPSET,
-                input_names=["image"],
+                input_names=list(example),
                 output_names=names,
                 dynamic_shapes=batch,
                 verbose=False,
@@ -140,10 +150,11 @@ def _agree(path: Path, manifest: Manifest, torch_network: nn.Module) -> float:
     session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
     names, largest = [output.name for output in session.get_outputs()], 0.0
     for count in (1,) if manifest.kind == "instances" else (1, 3):
-        given = photos(manifest, count, seed=count)
+        given = inputs(manifest, count, seed=count)
         with torch.inference_mode():
-            expected = {name: value.numpy() for name, value in torch_network(torch.from_numpy(given)).items()}
-        found = dict(zip(names, session.run(names, {"image": given}), strict=True))
+            answer = torch_network(**{name: torch.from_numpy(value) for name, value in given.items()})
+        expected = {name: value.numpy() for name, value in answer.items()}
+        found = dict(zip(names, session.run(names, given), strict=True))
         for name, value in expected.items():
             scale = manifest.input.width if name == "boxes" else 1
             difference = np.abs(found[name].astype(float) - value.astype(float)).max(initial=0) / scale
@@ -187,6 +198,8 @@ def to_tensorrt(weights: Weights, path: Path) -> float:
             size, profile = weights.manifest.input, builder.create_optimization_profile()
             shapes = [(count, size.height, size.width, 3) for count in (1, 8, 16)]
             profile.set_shape("image", *shapes)
+            if beside := weights.manifest.network.get("beside"):
+                profile.set_shape("known", *((count, beside) for count in (1, 8, 16)))
             settings.add_optimization_profile(profile)
         engine = builder.build_serialized_network(graph, settings)
         if engine is None:

@@ -23,7 +23,7 @@ class Head:
     """One head on the photos that have a label for it: `logits` (photos, labels), `truth` the number of the true label.
 
     `read(n)` gives the n-th photo, RGB uint8 (height, width, 3), as the network was shown it before scaling. `graded`:
-    the labels are grades, in their order."""
+    the labels are grades, in their order; `rule`: what a plain rule says of each photo, to be beaten."""
 
     name: str
     labels: list[str]
@@ -33,6 +33,7 @@ class Head:
     temperature: float
     read: Callable[[int], Pixels]
     graded: bool = False
+    rule: NDArray[np.int64] | None = None
 
     @property
     def shares(self) -> NDArray[np.float64]:
@@ -48,7 +49,12 @@ class Head:
         files, kept = [self.files[n] for n in keep], np.array(keep, np.int64)
         read = self.read
         return replace(
-            self, files=files, logits=self.logits[kept], truth=self.truth[kept], read=lambda n: read(keep[n])
+            self,
+            files=files,
+            logits=self.logits[kept],
+            truth=self.truth[kept],
+            read=lambda n: read(keep[n]),
+            rule=None if self.rule is None else self.rule[kept],
         )
 
     def matrix(self) -> NDArray[np.int64]:
@@ -90,6 +96,8 @@ class Head:
             del found["top5"]  # all of them
         if self.graded:
             found["grade_error"] = metrics.grade_error(self.truth, given)
+        if self.rule is not None:
+            found["rule_macro_f1"] = metrics.macro_f1(metrics.per_class(self.truth, self.rule, self.labels))
         if set(self.labels) <= set(YAW):
             found["yaw"] = self._yaw()
         return found

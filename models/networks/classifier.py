@@ -2,6 +2,7 @@
 
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 from torchvision.models import get_model
 from torchvision.models.resnet import ResNet
@@ -14,16 +15,20 @@ STAGES = ("layer1", "layer2", "layer3", "layer4")
 class Classifier(nn.Module):
     """uint8 `image` (batch, height, width, 3) to `{"label": logits (batch, classes)}`.
 
-    `state` is that of `network`, under torchvision's key names.
+    With `beside` numbers that are known of what the image shows, `known` (batch, beside) float32 goes beside the pooled
+    activations into the last layer. `state` is that of `network`, under torchvision's key names.
     """
 
-    def __init__(self, architecture: str, classes: int) -> None:
+    def __init__(self, architecture: str, classes: int, beside: int = 0) -> None:
         super().__init__()
+        self.beside = beside
         self.normalise = Normalise(IMAGENET_MEAN, IMAGENET_STD)
         self.network = cast(ResNet, get_model(architecture, weights=None, num_classes=classes))
+        if beside:
+            self.network.fc = nn.Linear(self.network.fc.in_features + beside, classes)
 
-    def forward(self, image: Tensor) -> dict[str, Tensor]:
-        return {"label": self.network(self.normalise(image))}
+    def forward(self, image: Tensor, known: Tensor | None = None) -> dict[str, Tensor]:
+        return {"label": self.classify(self.features(image, len(STAGES)), len(STAGES), known)}
 
     def features(self, image: Tensor, stages: int = 3) -> Tensor:
         """Activations after the first `stages` of the four stages: (batch, channels, height, width)."""
@@ -33,9 +38,10 @@ class Classifier(nn.Module):
             x = getattr(net, stage)(x)
         return cast(Tensor, x)
 
-    def classify(self, features: Tensor, stages: int = 3) -> Tensor:
+    def classify(self, features: Tensor, stages: int = 3, known: Tensor | None = None) -> Tensor:
         """Logits (batch, classes) from what `features` gave for the same `stages`."""
         net = self.network
         for stage in STAGES[stages:]:
             features = getattr(net, stage)(features)
-        return cast(Tensor, net.fc(net.avgpool(features).flatten(1)))
+        pooled = net.avgpool(features).flatten(1)
+        return cast(Tensor, net.fc(pooled if known is None else torch.cat([pooled, known], 1)))

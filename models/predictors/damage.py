@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 
 from models.photo import Header, Region
 from models.predictor import Arrays, Specification
+from models.predictors.classifier import LabelScore
 from models.predictors.instances import EXAMPLE_INSTANCE, Instance, InstancesOptions, InstancesPredictor
 
 
@@ -15,6 +16,12 @@ class DamageOptions(InstancesOptions):
 
 class Detection(Instance):
     """One damage, in the photo's own pixels."""
+
+    severity: LabelScore | None = Field(
+        default=None,
+        description="How bad this one is: minor, moderate or severe. Null where it was not graded: beyond the surest "
+        "16 of a photo, or where grading failed.",
+    )
 
 
 class DamageAnswer(BaseModel):
@@ -37,11 +44,12 @@ class Damage(InstancesPredictor[DamageOptions, DamageAnswer]):
     """An R-CNN with masks over the labels of the manifest."""
 
     name = "damage"
+    completed_by = ("damage_severity",)
 
     def describe(self) -> Specification:
         return self.specify(
-            description="Every damage with its class, score, box and mask. `damaged` says whether any of them is sure "
-            "enough. Photos of the damaged side of a car, from half a metre to the whole car, work best.",
+            description="Every damage with its class, score, box, mask and grade. `damaged` says whether any of them "
+            "is sure enough. Photos of the damaged side of a car, from half a metre to the whole car, work best.",
             options=DamageOptions,
             answer=DamageAnswer,
             example=EXAMPLE,
@@ -59,10 +67,27 @@ class Damage(InstancesPredictor[DamageOptions, DamageAnswer]):
     def told(self, answer: DamageAnswer) -> Sequence[Detection]:
         return answer.detections
 
+    def regions(self, answer: DamageAnswer, header: Header) -> Sequence[Region]:
+        return [_region(one) for one in answer.detections]
+
+    def complete(self, answer: DamageAnswer, by: str, said: Sequence[tuple[Region, BaseModel]]) -> DamageAnswer:
+        grades = dict(said)
+        graded = [one.model_copy(update={"severity": grades.get(_region(one))}) for one in answer.detections]
+        return answer.model_copy(update={"detections": graded})
+
+    def title(self, instance: Instance) -> str:
+        grade = instance.severity if isinstance(instance, Detection) else None
+        return f"{grade.label} {instance.label}" if grade else instance.label
+
+
+def _region(detection: Detection) -> Region:
+    box = detection.box
+    return Region(box.x1, box.y1, box.x2, box.y2, "damage", detection.score, detection.label)
+
 
 EXAMPLE = {
     "damaged": True,
     "damaged_score": 0.93,
     "counts": {"dent": 1, "scratch": 0, "crack": 0, "glass_shatter": 0, "lamp_broken": 0, "tire_flat": 0},
-    "detections": [{"label": "dent", **EXAMPLE_INSTANCE}],
+    "detections": [{"label": "dent", **EXAMPLE_INSTANCE, "severity": {"label": "moderate", "score": 0.81}}],
 }

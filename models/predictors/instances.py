@@ -105,9 +105,14 @@ class InstancesPredictor(WeightedPredictor[O, A]):
     def told(self, answer: A) -> Sequence[Instance]:
         """The instances in an answer, whatever it calls them."""
 
+    def title(self, instance: Instance) -> str:
+        """What stands beside an instance in the picture."""
+        return instance.label
+
     def draw(self, photo: Photo, answer: A) -> NDArray[np.uint8]:
         labels = self.manifest.labels["label"]
-        return draw_instances(photo.pixels, [_drawn(i, labels.index(i.label)) for i in self.told(answer)])
+        told = [_drawn(i, self.title(i), labels.index(i.label)) for i in self.told(answer)]
+        return draw_instances(photo.pixels, told)
 
 
 class Instances(InstancesPredictor[InstancesOptions, InstancesAnswer]):
@@ -161,9 +166,9 @@ def _instance(
     return instance
 
 
-def _drawn(instance: Instance, color: int) -> Drawn:
+def _drawn(instance: Instance, title: str, color: int) -> Drawn:
     box = instance.box
-    return Drawn(instance.label, instance.score, (box.x1, box.y1, box.x2, box.y2), instance._outline, color)
+    return Drawn(title, instance.score, (box.x1, box.y1, box.x2, box.y2), instance._outline, color)
 
 
 EXAMPLE_INSTANCE = {

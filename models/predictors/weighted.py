@@ -15,7 +15,7 @@ class WeightedPredictor(Predictor[O, A]):
 
     `kind` and `fit` are the manifest's that this predictor can serve; `heads` are the label lists its answer is made
     of. A predictor for one set of weights has their `name`; one that serves any weights of its kind is given it.
-    `sources` (there `regions`), `margin` and `batch_sizes` are the specification's.
+    `sources` (there `regions`), `margin`, `completed_by` and `batch_sizes` are the specification's.
     """
 
     name: str
@@ -24,6 +24,7 @@ class WeightedPredictor(Predictor[O, A]):
     heads: tuple[str, ...] = ("label",)
     sources: tuple[str, ...] = ("photo",)
     margin: float = 0.0
+    completed_by: tuple[str, ...] = ()
     batch_sizes: tuple[int, ...] = (1, 2, 4, 8, 16)
 
     def __init__(self, weights_dir: Path | None = None, name: str | None = None) -> None:
@@ -67,6 +68,7 @@ class WeightedPredictor(Predictor[O, A]):
             reads=(size.width, size.height),
             regions=self.sources,
             margin=self.margin,
+            completed_by=self.completed_by,
             batch_sizes=self.batch_sizes,
             drawable=True,
             example=example,

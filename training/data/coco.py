@@ -15,6 +15,9 @@ from training.data.problems import Problems
 
 __all__ = ["Annotated", "Instance", "read", "results", "write"]
 
+CATEGORY = ("id", "name", "supercategory", "skeleton", "keypoints")
+"""What COCO says of a category; all else goes to its instances' attributes."""
+
 
 def read(path: Path, labels: Sequence[str] | Labels) -> list[Annotated]:
     """Photos in the file's order. Run-length masks become rings; a box without a mask becomes its four corners.
@@ -28,6 +31,7 @@ def read(path: Path, labels: Sequence[str] | Labels) -> list[Annotated]:
     try:
         categories = _by_id(table["categories"], f"{path}, category", problems)
         names = {number: category["name"] for number, category in categories.items()}
+        said = {number: {k: v for k, v in one.items() if k not in CATEGORY} for number, one in categories.items()}
         photos = {
             number: Annotated(number, photo["file_name"], photo["width"], photo["height"])
             for number, photo in _by_id(table["images"], f"{path}, image", problems).items()
@@ -59,7 +63,7 @@ def read(path: Path, labels: Sequence[str] | Labels) -> list[Annotated]:
         else:
             photo, label = photos[annotation["image_id"]], labels.number(names[annotation["category_id"]])
             assert label is not None
-            _add(photo, label, annotation, where, problems)
+            _add(photo, label, annotation, said[annotation["category_id"]], where, problems)
     problems.check()
     return list(photos.values())
 
@@ -73,7 +77,9 @@ def _by_id(rows: Sequence[dict[str, Any]], where: str, problems: Problems) -> di
     return found
 
 
-def _add(photo: Annotated, label: int, annotation: dict[str, Any], where: str, problems: Problems) -> None:
+def _add(
+    photo: Annotated, label: int, annotation: dict[str, Any], said: dict[str, Any], where: str, problems: Problems
+) -> None:
     try:
         rings = _rings(annotation, photo)
     except ValueError as error:
@@ -85,7 +91,7 @@ def _add(photo: Annotated, label: int, annotation: dict[str, Any], where: str, p
         return
     extra = annotation.get("attributes")
     score = {"score": annotation["score"]} if "score" in annotation else {}
-    attributes = {**score, **(extra if isinstance(extra, dict) else {})}
+    attributes = {**said, **score, **(extra if isinstance(extra, dict) else {})}
     annotated.add(photo, Instance(label, rings, bool(crowd), attributes), where, problems)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from training.data import annotated, cardd, coco, datumaro, folders, stanford, table, via, yolo
+from training.data import annotated, cardd, coco, datumaro, folders, regions, stanford, table, via, yolo
 from training.data.annotated import Annotated, Labels
 from training.data.archive import Archive
 from training.data.problems import Problems
@@ -12,7 +12,7 @@ from training.data.table import Row
 from training.recipe import Recipe
 
 INSTANCES = ("cardd", "coco", "datumaro", "via", "yolo")
-LABELLED = ("datumaro", "folders", "stanford", "table")
+LABELLED = ("datumaro", "folders", "regions", "stanford", "table")
 T = TypeVar("T")
 
 
@@ -106,9 +106,13 @@ def _labelled(recipe: Recipe, data: Path, names: list[str], split: str) -> tuple
         elif form == "datumaro":
             where = data / _key(recipe, f"{split}_labels")
             rows = datumaro.read_tags(where, labels, archive)
+        elif form == "regions":
+            where = data / _key(recipe, f"{split}_labels")
+            rows = regions.read(where, recipe.task.get("kinds", []), _key(recipe, "column"), labels)
         else:
             rows = folders.read(labels, archive)
-    annotated.check_files((row.file for row in rows), archive.names(), where, problems)
+    files = [row.file for row in rows]
+    annotated.check_files(dict.fromkeys(files) if form == "regions" else files, archive.names(), where, problems)
     if not rows:
         problems.add(where, f"no photo of the split {split!r}")
     problems.check()

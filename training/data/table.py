@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.photo import Region
 from training.data.annotated import Labels
 from training.data.problems import Problems
 
@@ -13,11 +14,13 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One labelled photo: its file, the number of its label, and what else the table says of it."""
+    """One labelled photo: its file, the number of its label, and what else the table says of it. `region`: the part
+    of the photo that the label is of, where it is not of all."""
 
     file: str
     label: int
     extra: dict[str, str]
+    region: Region | None = None
 
 
 def read(path: Path, column: str, labels: Sequence[str] | Labels, split: str) -> list[Row]:

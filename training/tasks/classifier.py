@@ -134,6 +134,10 @@ class ClassifierTask(Task):
         header = Header(photo.shape[1], photo.shape[0], "")
         return Photo(header, photo).resized(whole(header), side, side)
 
+    def shown(self, row: int) -> np.ndarray:
+        """What a photo of `val` shows of what its label is of, RGB uint8 (height, width, 3)."""
+        return self.archives["val"].photo(self.val_rows[row].file)
+
     @property
     def features(self) -> np.ndarray:
         """Frozen activations (rows, height, width, channels), computed once though several threads may ask first."""

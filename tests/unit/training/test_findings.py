@@ -42,9 +42,14 @@ def test_grades_tell_how_far_off_they_are() -> None:
     logits, truth = np.eye(3)[[0, 2, 0, 2]], np.array([0, 1, 2, 2])
     head = replace(found.head(), logits=logits, truth=truth)
     assert "grade_error" not in head.figures()
-    assert replace(head, graded=True).figures()["grade_error"] == 0.75
-    told = evaluate.graded_figures(logits, truth)
-    assert told == {"macro_f1": round((2 / 3 + 0 + 1 / 2) / 3, 4), "grade_error": 0.75}
+    graded = replace(head, graded=True)
+    assert graded.figures()["grade_error"] == 0.75
+    told = {"macro_f1": round((2 / 3 + 0 + 1 / 2) / 3, 4), "grade_error": 0.75}
+    assert evaluate.graded_figures(graded) == told
+    # Everything called 2: two of four right, nothing else ever named.
+    ruled = replace(graded, rule=np.array([2, 2, 2, 2]))
+    assert evaluate.graded_figures(ruled) == {**told, "rule_macro_f1": round(2 / 3 / 3, 4)}
+    assert ruled.without(doubts((ruled.files[3], ruled.labels[2]))).figures()["rule_macro_f1"] == pytest.approx(1 / 6)
 
 
 def test_calibration_is_given_before_and_after_the_temperature() -> None:

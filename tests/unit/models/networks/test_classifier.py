@@ -52,6 +52,17 @@ def test_photos_are_normalised_as_imagenet_was(network: Classifier) -> None:
     torch.testing.assert_close(white[0, :, 1, 1], torch.tensor([0.515 / 0.229, 0.544 / 0.224, 0.594 / 0.225]))
 
 
+def test_numbers_beside_the_image_reach_the_last_layer(photos: torch.Tensor) -> None:
+    torch.manual_seed(1)
+    network = Classifier("resnet18", 3, beside=2).eval()
+    assert network.network.fc.weight.shape == (3, 514)
+    known = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
+    with torch.inference_mode():
+        told, untold = network(photos, known)["label"], network(photos, torch.zeros(2, 2))["label"]
+    moved = known @ network.network.fc.weight[:, 512:].T
+    torch.testing.assert_close(told - untold, moved, rtol=1e-4, atol=1e-5)
+
+
 def test_build_chooses_by_architecture_and_labels() -> None:
     assert isinstance(build("resnet18", {"label": ["a", "b"]}), Classifier)
     assert isinstance(build("resnet18", {"color": ["a", "b"], "type": ["c"]}, {"dropout": 0.2}), MultiHead)

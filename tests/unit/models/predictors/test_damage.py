@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from models.answers import PolygonMask, RleMask
 from models.manifest import WeightsError
-from models.photo import Header, Photo, whole
+from models.photo import Header, Photo, Region, whole
+from models.predictors.classifier import LabelScore
 from models.predictors.damage import Damage, DamageAnswer, DamageOptions
 from tests import weights
 
@@ -197,3 +198,34 @@ def test_the_probability_of_damage_follows_the_surest_detection(tmp_path: Path) 
 
 def test_without_a_map_there_is_no_probability(damage: Damage) -> None:
     assert finish(damage, ("dent", 0.9, BOX)).damaged_score is None
+
+
+def test_its_regions_are_those_of_its_detections(damage: Damage) -> None:
+    answer = finish(damage, *FOUR)
+    assert damage.specification.completed_by == ("damage_severity",)
+    dent, scratch = damage.regions(answer, WIDE)
+    assert dent == Region(100.0, 50.0, 300.0, 100.0, "damage", 0.9, "dent")
+    assert (scratch.label, scratch.score) == ("scratch", 0.5)
+
+
+def test_grades_are_laid_to_their_detections(damage: Damage) -> None:
+    answer = finish(damage, *FOUR)
+    assert [one.severity for one in answer.detections] == [None, None]
+    dent, scratch = damage.regions(answer, WIDE)
+    grade = LabelScore(label="moderate", score=0.8)
+    only = damage.complete(answer, "damage_severity", [(scratch, grade)])
+    assert [one.severity for one in only.detections] == [None, grade]  # the same box, but another class
+    both = damage.complete(answer, "damage_severity", [(scratch, grade), (dent, LabelScore(label="minor", score=0.6))])
+    assert [one.severity and one.severity.label for one in both.detections] == ["minor", "moderate"]
+    assert [one.mask for one in both.detections] == [one.mask for one in answer.detections]
+    assert [damage.title(one) for one in only.detections] == ["dent", "moderate scratch"]
+
+
+def test_a_graded_damage_is_drawn_as_before_but_for_its_label(damage: Damage) -> None:
+    answer = finish(damage, FOUR[0])
+    (region,) = damage.regions(answer, WIDE)
+    graded = damage.complete(answer, "damage_severity", [(region, LabelScore(label="minor", score=0.8))])
+    photo = Photo(WIDE, np.full((200, 400, 3), 90, np.uint8))
+    plain, told = damage.draw(photo, answer), damage.draw(photo, graded)
+    assert (plain[60:90, 110:290] == told[60:90, 110:290]).all()
+    assert (plain != told).any()
