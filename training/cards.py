@@ -37,6 +37,7 @@ NAMES = {
     "top5": "right label among five (top-5)",
     "macro_f1": "macro F1",
     "grade_error": "grades off, in the mean",
+    "rule_macro_f1": "macro F1 of always saying the commonest grade of the class",
     "ece": "calibration error (ECE)",
     "recognised": "share of photos recognised",
     "recognised_right": "right among those recognised",

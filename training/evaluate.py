@@ -219,8 +219,11 @@ def summary(manifest: Manifest, found: Findings) -> dict[str, float]:
     if manifest.kind == "heads":
         return heads_figures({head.name: (head.logits, head.truth) for head in found}, manifest.temperature)
     temperature, threshold = manifest.temperature.get("label", 1.0), manifest.thresholds.get("recognised", 0.5)
-    figures = classifier_figures(found[0].logits, found[0].truth, temperature, threshold)
-    return {**figures, **graded_figures(found[0])} if found[0].graded else figures
+    told = classifier_figures(found[0].logits, found[0].truth, temperature, threshold)
+    if not found[0].graded:
+        return told
+    # of grades none is recognised or not: every photo has one
+    return {name: told[name] for name in ("top1", "ece")} | graded_figures(found[0])
 
 
 def figures(predictor: WeightedPredictor[Any, Any], task: Any) -> dict[str, float]:

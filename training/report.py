@@ -143,6 +143,8 @@ def _head(folder: Path, told: dict[str, Any], head: Head) -> Section:
     section.tiles.append(("macro F1", f"{told['macro_f1']:.3f}"))
     if "grade_error" in told:
         section.tiles.append(("grades off, mean", f"{told['grade_error']:.3f}"))
+    if "rule_macro_f1" in told:
+        section.tiles.append(("macro F1 of the rule", f"{told['rule_macro_f1']:.3f}"))
     if "yaw" in told:
         section.tiles.append(("mean yaw error", f"{told['yaw']['mean_error']:.1f}°"))
         section.tiles.append(("median yaw error", f"{told['yaw']['median_error']:.1f}°"))

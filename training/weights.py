@@ -130,7 +130,7 @@ def _calibrated(found: evaluate.Findings, kind: str) -> dict[str, Any]:
         presence = calibrate.presence(found.photos, found.boxes, found.quiet, limits)
         return {"thresholds": thresholds, "presence": presence.knots if presence else []}
     temperature = {head.name: calibrate.fit_temperature(head.logits, head.truth) for head in found}
-    if kind == "heads":
+    if kind == "heads" or found[0].graded:
         return {"temperature": temperature}
     threshold = calibrate.sure_threshold(*found[0].calibration(temperature[found[0].name]))
     return {"temperature": temperature, "thresholds": {"recognised": threshold}}
