@@ -1,6 +1,7 @@
 """Random changes to photos, drawn from a generator that the caller seeds: uint8 RGB in, uint8 RGB out."""
 
 import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,18 @@ class Strength:
     light: float = 0.2
     colour: float = 0.0
     soften: float = 0.3
+
+
+def mirrored_labels(labels: Sequence[str], pairs: Mapping[str, str]) -> list[int]:
+    """For each label the number of the one that it becomes in a mirrored photo: that of its pair, else its own.
+
+    Raises `ValueError` where a pair names no label.
+    """
+    swapped = {**pairs, **{b: a for a, b in pairs.items()}}
+    unknown = sorted(set(swapped) - set(labels))
+    if unknown:
+        raise ValueError(f"mirror: {', '.join(unknown)} are not among the labels {', '.join(labels)}")
+    return [list(labels).index(swapped.get(label, label)) for label in labels]
 
 
 def jitter(image: Image.Image, strength: Strength, rng: Random) -> Image.Image:

@@ -24,6 +24,11 @@ SHIPPED = "weights:"
 """A recipe's `start` with this before a name goes on from the weights that are served under it."""
 
 
+def labels(start: str) -> list[str]:
+    """All labels of the served weights that `start` names."""
+    return [label for names in find(start.removeprefix(SHIPPED)).manifest.labels.values() for label in names]
+
+
 def go_on(
     network: nn.Module, start: str, fit: Callable[[dict[str, Tensor]], dict[str, Tensor]] = lambda state: state
 ) -> bool:

@@ -1,6 +1,6 @@
 """Several labels from one trunk, where each photo is labelled for one head only."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from models.networks import build
 from models.networks.heads import MultiHead
 from models.photo import Header, Photo, whole
 from training import augment, devices, starts
+from training.augment import mirrored_labels
 from training.data import heads
 from training.data.heads import Sample
 from training.loop import Batch, Task
@@ -36,15 +37,12 @@ class HeadsTask(Task):
         self.labels: dict[str, list[str]] = {name: list(head["labels"]) for name, head in self.heads.items()}
         self.samples, self.archives = heads.read(self.heads, data)
         self.strength = augment.Strength(**recipe.task.get("augment", {}))
-        self.mirror = {name: self._mirror(name) for name in self.heads}
+        self.mirror = {
+            name: mirrored_labels(self.labels[name], head.get("mirror", {})) for name, head in self.heads.items()
+        }
         self.loss = str(recipe.task.get("loss", "cross_entropy"))
         if self.loss not in ("cross_entropy", "binary"):
             raise ValueError(f"task.loss: {self.loss!r}, expected cross_entropy or binary")
-
-    def _mirror(self, name: str) -> dict[int, int]:
-        pairs: Mapping[str, str] = self.heads[name].get("mirror", {})
-        swapped = {**pairs, **{b: a for a, b in pairs.items()}}
-        return {i: self.labels[name].index(swapped.get(label, label)) for i, label in enumerate(self.labels[name])}
 
     def network(self) -> nn.Module:
         network = build(self.recipe.architecture, self.labels, self.recipe.network)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from models.networks import build
 from models.networks.detector import Detector
 from models.photo import Header, Photo, whole
 from training import augment, devices, growth, starts
+from training.augment import mirrored_labels
 from training.data import formats
 from training.data.annotated import Annotated, Instance
 from training.data.archive import Archive
+from training.frames import bare_frame, close_frame, frame
 from training.loop import Batch, Task
 from training.losses import FocalRoIHeads
 from training.metrics import average_precision
@@ -30,33 +32,6 @@ def rasterise(rings: Sequence[np.ndarray], side: int) -> np.ndarray:
     for ring in rings:
         ImageDraw.Draw(mask).polygon([(float(x), float(y)) for x, y in ring], fill=1)
     return np.asarray(mask)
-
-
-def frame(
-    size: tuple[int, int], least: float, rng: np.random.Generator, most: float = 1.0
-) -> tuple[float, float, float, float]:
-    """A random part of a photo, each side `least` to `most` of its own; x1, y1, x2, y2."""
-    width, height = size
-    w, h = width * rng.uniform(least, most), height * rng.uniform(least, most)
-    x, y = rng.uniform(0, width - w), rng.uniform(0, height - h)
-    return x, y, x + w, y + h
-
-
-def bare_frame(
-    size: tuple[int, int], boxes: np.ndarray, rng: np.random.Generator, tries: int = 20
-) -> tuple[float, float, float, float] | None:
-    """A random part of a photo that keeps off all `boxes` (n, 4) by a fiftieth of its sides; None where none turned up.
-
-    A fifth to three fifths of each side, so that what is seen is a close-up of sound panels.
-    """
-    gap = np.array([-size[0], -size[1], size[0], size[1]]) / 50
-    for _ in range(tries):
-        x1, y1, x2, y2 = part = frame(size, 0.2, rng, most=0.6)
-        near = boxes + gap
-        clear = (near[:, 0] >= x2) | (near[:, 2] <= x1) | (near[:, 1] >= y2) | (near[:, 3] <= y1)
-        if clear.all():
-            return part
-    return None
 
 
 def repeats(photos: Sequence[Annotated], threshold: float) -> np.ndarray:
@@ -80,9 +55,11 @@ class InstancesTask(Task):
     """Recipe keys under `task`: `labels`, `rename` (names in the files to labels), `zoom` (largest share cut from a
     side), `negatives` (photos without any instance that an epoch adds, from the archive `data.negatives`; false alarms
     are counted on `data.quiet`), `bare` (share of the photos of which a part without any instance is shown, where there
-    is one), `rare` (labels on a smaller share of the photos than this are shown more often; 0: as they come), `frozen`
-    (layers of the trunk left as they are), `focal` (gamma of the focal loss for labels; 0: cross-entropy), `grow_from`
-    (the start's architecture, where it is shallower), `every` (take every n-th photo, for a trial)."""
+    is one), `close` (share of the photos that are shown as a close-up around a point of an instance), `mirror` (pairs
+    of labels that swap when a photo is mirrored), `rare` (labels on a smaller share of the photos than this are shown
+    more often; 0: as they come), `frozen` (layers of the trunk left as they are), `focal` (gamma of the focal loss for
+    labels; 0: cross-entropy), `grow_from` (the start's architecture, where it is shallower), `every` (take every n-th
+    photo, for a trial)."""
 
     def __init__(self, recipe: Recipe, data: Path, work: Path) -> None:
         self.recipe, self.data = recipe, data
@@ -92,6 +69,8 @@ class InstancesTask(Task):
         self.archives = {split: archive for split, (_, archive) in found.items()}
         self.zoom = float(recipe.task.get("zoom", 0.3))
         self.bare, self.rare = float(recipe.task.get("bare", 0)), float(recipe.task.get("rare", 0))
+        self.close = float(recipe.task.get("close", 0))
+        self.mirror = mirrored_labels(self.labels, recipe.task.get("mirror", {}))
         self.negatives = Archive(data / recipe.data["negatives"]) if "negatives" in recipe.data else None
         self.quiet = Archive(data / recipe.data["quiet"]) if "quiet" in recipe.data else None
         self.empty = self.negatives.names() if self.negatives else []
@@ -101,7 +80,7 @@ class InstancesTask(Task):
     def network(self) -> nn.Module:
         network = build(self.recipe.architecture, {"label": self.labels}, self.recipe.network)
         assert isinstance(network, Detector)
-        if not starts.go_on(network.network, self.recipe.start):
+        if not starts.go_on(network.network, self.recipe.start, partial(self._others, network.network)):
             self._start(network.network.backbone.body)
         for name, child in network.network.backbone.body.named_children():
             if name in self.recipe.task.get("frozen", []):
@@ -109,6 +88,13 @@ class InstancesTask(Task):
         if gamma := float(self.recipe.task.get("focal", 0)):
             network.network.roi_heads = FocalRoIHeads.taking_over(network.network.roi_heads, gamma)
         return network
+
+    def _others(self, network: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Served weights; what they have for each of other labels stays as it is in `network`, which is random."""
+        if len(starts.labels(self.recipe.start)) == len(self.labels):
+            return state
+        own = network.state_dict()
+        return {k: own[k] if k in own and own[k].shape != value.shape else value for k, value in state.items()}
 
     def _start(self, body: nn.Module) -> None:
         """Pretrained weights into the trunk, `none` for a trunk that starts from nothing; the rest stays random."""
@@ -163,6 +149,9 @@ class InstancesTask(Task):
         part = None
         if self.bare and instances and rng.random() < self.bare:
             part = bare_frame((width, height), np.array([one.box() for one in instances]), rng)
+        elif self.close and instances and rng.random() < self.close:
+            x1, y1, x2, y2 = instances[rng.integers(len(instances))].box()
+            part = close_frame((width, height), (rng.uniform(x1, x2), rng.uniform(y1, y2)), rng)
         x1, y1, x2, y2 = part or frame((width, height), 1 - self.zoom, rng)
         image = Image.fromarray(pixels).resize((side, side), Image.Resampling.BILINEAR, box=(x1, y1, x2, y2))
         image = augment.light(image, 0.2, rng)
@@ -182,7 +171,8 @@ class InstancesTask(Task):
                 and box[3] - box[1] >= 3
                 and left >= 0.25 * (full[2] - full[0]) * (full[3] - full[1])
             ):
-                kept.append((box, instance.label + 1, rasterise(rings, side)))
+                label = self.mirror[instance.label] if mirrored else instance.label
+                kept.append((box, label + 1, rasterise(rings, side)))
         return np.asarray(image), kept
 
     def collate(self, samples: Sequence[Any]) -> Batch:

@@ -7,11 +7,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from models.manifest import find
+from tests import weights
 from tests.unit.training import drawn
 from training import recipe as recipes
 from training import starts, tasks
 from training.data.annotated import Annotated, Instance
-from training.tasks.instances import InstancesTask, bare_frame, frame, rasterise, repeats, spread
+from training.tasks.instances import InstancesTask, rasterise, repeats, spread
 
 
 def make(data: Path, *changes: str) -> InstancesTask:
@@ -39,34 +41,6 @@ def test_rings_are_united_and_cut_to_the_frame() -> None:
     mask = rasterise([one, other], 12)
     assert mask[0, 0] == mask[3, 3] == mask[8, 8] == mask[11, 11] == 1
     assert mask[5, 5] == 0
-
-
-@pytest.mark.parametrize(("least", "most"), [(1.0, 1.0), (0.7, 1.0), (0.2, 0.6)])
-def test_a_frame_is_inside_and_of_the_size_asked(least: float, most: float) -> None:
-    for seed in range(50):
-        x1, y1, x2, y2 = frame((60, 40), least, np.random.default_rng(seed), most)
-        assert -1e-9 <= x1 < x2 <= 60 + 1e-9
-        assert -1e-9 <= y1 < y2 <= 40 + 1e-9
-        assert 60 * least - 1e-9 <= x2 - x1 <= 60 * most + 1e-9
-        assert 40 * least - 1e-9 <= y2 - y1 <= 40 * most + 1e-9
-
-
-def test_a_bare_frame_keeps_off_every_box() -> None:
-    boxes, places = np.array([[30.0, 20, 50, 40], [0, 60, 100, 70]]), set()
-    for seed in range(50):
-        if (part := bare_frame((100, 80), boxes, np.random.default_rng(seed))) is None:
-            continue
-        x1, y1, x2, y2 = part
-        for left, top, right, bottom in boxes:
-            assert (
-                x1 >= right + 2 - 1e-9 or x2 <= left - 2 + 1e-9 or y1 >= bottom + 1.6 - 1e-9 or y2 <= top - 1.6 + 1e-9
-            )
-        places.add((round(x1), round(y1)))
-    assert len(places) > 20
-
-
-def test_there_is_no_bare_frame_where_damage_is_everywhere() -> None:
-    assert bare_frame((100, 80), np.array([[0.0, 0, 100, 80]]), np.random.default_rng(0)) is None
 
 
 def test_rare_labels_are_drawn_more_often() -> None:
@@ -224,3 +198,51 @@ def test_a_start_of_another_network_is_refused(data: Path) -> None:
 def test_labels_that_are_not_the_files_are_refused(data: Path) -> None:
     with pytest.raises(ValueError, match="categories dent, scratch are not among the labels"):
         make(data, 'task.labels=["rust"]')
+
+
+def test_a_mirrored_photo_has_its_sides_swapped(data: Path) -> None:
+    """Damage is drawn on the right half of its photo: mirrored, it is on the left, and called by the other name."""
+    task = make(data, 'task.mirror={dent = "scratch"}', "task.zoom=0")
+    row = next(n for n, photo in enumerate(task.photos["train"]) if len(photo.instances) == 1)
+    (one,) = task.photos["train"][row].instances
+    width = task.photos["train"][row].width
+    seen = set()
+    for seed in range(20):
+        _, kept = task.sample(row, 64, np.random.default_rng(seed))
+        box, label, _ = kept[0]
+        middle = (box[0] + box[2]) / 2 * width / 64
+        mirrored = abs(middle - (one.box()[0] + one.box()[2]) / 2) > 1
+        assert label - 1 == (task.mirror[one.label] if mirrored else one.label)
+        seen.add(mirrored)
+    assert seen == {True, False}
+    assert [task.labels[n] for n in task.mirror[:3]] == ["scratch", "dent", "crack"]
+    with pytest.raises(ValueError, match="mirror: bump are not among the labels"):
+        make(data, 'task.mirror={dent = "bump"}')
+
+
+def test_close_ups_show_an_instance(data: Path) -> None:
+    task = make(data, "task.close=1")
+    row = next(n for n, photo in enumerate(task.photos["train"]) if photo.instances)
+    wide = make(data, "task.close=0", "task.zoom=0")
+    close, whole = ([t.sample(row, 64, np.random.default_rng(seed))[1] for seed in range(30)] for t in (task, wide))
+    assert sum(bool(kept) for kept in close) > 12  # what shows less than a quarter of it does not count
+    sizes = [np.mean([(b[2] - b[0]) * (b[3] - b[1]) for kept in some for b, _, _ in kept]) for some in (close, whole)]
+    assert sizes[0] > 1.5 * sizes[1]
+
+
+def test_weights_of_other_labels_lend_all_but_their_last_layers(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = weights.manifest("damage")
+    state = weights.random_state(made)
+    weights.write(tmp_path, made, state)
+    monkeypatch.setattr(starts, "find", lambda name: find(name, tmp_path))
+    network = "network={channels = 16, hidden = 32, detections = 10}"
+    rename = ", ".join(f'{name} = "dent"' for name in weights.DAMAGES[2:])
+    labels = ['task.labels=["dent", "scratch"]', f"task.rename={{{rename}}}"]
+    task = make(data, *labels, 'start="weights:damage"', network)
+    found = task.network().get_submodule("network").state_dict()
+    others = {name for name, value in state.items() if found[name].shape != value.shape}
+    assert {name.split(".")[1] for name in others} == {"box_predictor", "mask_predictor"}
+    for name in set(state) - others:
+        torch.testing.assert_close(found[name], torch.from_numpy(np.array(state[name])), atol=0.02, rtol=0)
