@@ -1,6 +1,7 @@
 """Figures of served weights on `val`: photos go through the predictor's own prepare, run and finish."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ from models.photo import whole
 from models.predictors.instances import InstancesPredictor
 from models.predictors.weighted import WeightedPredictor
 from models.registry import RegistryError, discover
+from training.closeups import CloseUps
 from training.data.annotated import Annotated
 from training.data.archive import Archive
 from training.findings import Head, Instances
-from training.metrics import average_precision, expected_calibration_error
+from training.metrics import average_precision, expected_calibration_error, sides_mixed_up
 from training.outputs import outputs
 from training.tasks.classifier import ClassifierTask
 from training.tasks.graded import GradedTask
@@ -103,16 +105,18 @@ def heads_figures(
 
 
 def detections(
-    predictor: InstancesPredictor[Any, Any], task: InstancesTask
+    predictor: InstancesPredictor[Any, Any],
+    rows: Sequence[Annotated],
+    labels: Sequence[str],
+    read: Callable[[str], NDArray[np.uint8]],
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """COCO results on `val`: boxes, and the same with masks."""
-    rows, archive = task.photos["val"], task.archives["val"]
+    """COCO results on the photos, which `read` gives by their files: boxes, and the same with masks."""
     options = predictor.specification.options(min_score=0, max_detections=100, masks="rle")
     boxes, masks = [], []
-    found = outputs(predictor, (archive.photo(row.file) for row in rows))
+    found = outputs(predictor, (read(row.file) for row in rows))
     for row, (header, output) in zip(rows, found, strict=True):
         for d in predictor.told(predictor.finish(output, header, whole(header), options)):
-            common = {"image_id": row.id, "category_id": task.labels.index(d.label), "score": d.score}
+            common = {"image_id": row.id, "category_id": labels.index(d.label), "score": d.score}
             boxes.append({**common, "bbox": [d.box.x1, d.box.y1, d.box.x2 - d.box.x1, d.box.y2 - d.box.y1]})
             if isinstance(d.mask, RleMask):
                 masks.append({**common, "segmentation": {"size": d.mask.size, "counts": d.mask.counts}})
@@ -125,28 +129,39 @@ def alarms(predictor: WeightedPredictor[Any, Any], archive: Archive) -> list[lis
     return [[(int(n), float(s)) for n, s in zip(o["labels"], o["scores"], strict=True) if s > 0] for _, o in found]
 
 
-def instances_figures(
-    photos: Sequence[Annotated],
-    labels: Sequence[str],
-    boxes: list[dict[str, Any]],
-    masks: list[dict[str, Any]],
-    quiet: list[list[tuple[int, float]]],
-    thresholds: dict[str, float],
-) -> dict[str, float]:
-    """COCO's AP for boxes and masks, and AP50 per class. By photo, with the detections that reach their threshold:
-    `image_recall`, the share of photos with an instance on which there are any, and `image_false_alarm_rate`, the share
-    of the quiet ones."""
+def instances_figures(found: Instances) -> dict[str, float]:
+    """COCO's AP for boxes and masks, and AP50 per class; AP and AP50 on close-ups, where there are any (`close_…`). By
+    photo, with the detections that reach their threshold: `image_recall`, the share of photos with an instance on which
+    there are any, and `image_false_alarm_rate`, the share of the quiet ones. `sides_mixed_up`: of those that lie on an
+    object of their label or of its mirror image, the share of the latter."""
+    photos, labels, boxes = found.photos, found.labels, found.boxes
     figures = {f"box_{name}": value for name, value in average_precision(photos, boxes, labels, "bbox").items()}
-    found = average_precision(photos, masks, labels, "segm")
-    figures |= {f"mask_{name}": found[name] for name in ("ap", "ap50", "ap75")}
-    called = {one["image_id"] for one in boxes if one["score"] >= thresholds.get(labels[one["category_id"]], 0.5)}
+    figures |= _overall("mask", found.photos, found.masks, labels, "segm", ("ap", "ap50", "ap75"))
+    if near := found.close:
+        figures |= _overall("close_box", near.photos, near.boxes, labels, "bbox", ("ap", "ap50"))
+        figures |= _overall("close_mask", near.photos, near.masks, labels, "segm", ("ap", "ap50"))
+    sure = [one for one in boxes if one["score"] >= found.limits[one["category_id"]]]
+    called = {one["image_id"] for one in sure}
     shown = [photo.id for photo in photos if photo.instances]
     if shown:
         figures["image_recall"] = sum(photo in called for photo in shown) / len(shown)
-    if quiet:
-        loud = sum(any(score >= thresholds.get(labels[label], 0.5) for label, score in one) for one in quiet)
-        figures["image_false_alarm_rate"] = loud / len(quiet)
+    if found.quiet:
+        figures["image_false_alarm_rate"] = sum(map(bool, found.loud())) / len(found.quiet)
+    if any(other != label for label, other in enumerate(found.mirror)):
+        figures["sides_mixed_up"] = sides_mixed_up(photos, sure, found.mirror)
     return _rounded(figures)
+
+
+def _overall(
+    name: str,
+    photos: Sequence[Annotated],
+    results: list[dict[str, Any]],
+    labels: Sequence[str],
+    kind: str,
+    told: Sequence[str],
+) -> dict[str, float]:
+    found = average_precision(photos, results, labels, kind)
+    return {f"{name}_{one}": found[one] for one in told}
 
 
 def _rounded(figures: dict[str, Any]) -> dict[str, float]:
@@ -198,24 +213,32 @@ def _same_labels(manifest: Manifest, labels: dict[str, list[str]]) -> None:
 
 def _instances(predictor: InstancesPredictor[Any, Any], task: InstancesTask) -> Instances:
     _same_labels(predictor.manifest, {"label": task.labels})
-    boxes, masks = detections(predictor, task)
-    return Instances(
+    photos, read = task.photos["val"], task.archives["val"].photo
+    boxes, masks = detections(predictor, photos, task.labels, read)
+    found = Instances(
         labels=task.labels,
         thresholds=predictor.manifest.thresholds,
-        photos=task.photos["val"],
+        photos=photos,
         boxes=boxes,
         masks=masks,
         quiet_files=task.quiet.names() if task.quiet else [],
         quiet=alarms(predictor, task.quiet) if task.quiet else [],
-        read=task.archives["val"].photo,
-        read_quiet=task.quiet.photo if task.quiet else task.archives["val"].photo,
+        read=read,
+        read_quiet=task.quiet.photo if task.quiet else read,
+        mirror=task.mirror,
     )
+    if not task.close:
+        return found
+    near = CloseUps(photos, task.archives["val"])
+    boxes, masks = detections(predictor, near.photos, task.labels, near.photo)
+    close = replace(found, photos=near.photos, boxes=boxes, masks=masks, quiet_files=[], quiet=[], read=near.photo)
+    return replace(found, close=close)
 
 
 def summary(manifest: Manifest, found: Findings) -> dict[str, float]:
     """The figures that a manifest holds, with its temperatures and thresholds."""
     if isinstance(found, Instances):
-        return instances_figures(found.photos, found.labels, found.boxes, found.masks, found.quiet, manifest.thresholds)
+        return instances_figures(replace(found, thresholds=manifest.thresholds))
     if manifest.kind == "heads":
         return heads_figures({head.name: (head.logits, head.truth) for head in found}, manifest.temperature)
     temperature, threshold = manifest.temperature.get("label", 1.0), manifest.thresholds.get("recognised", 0.5)

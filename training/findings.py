@@ -1,7 +1,7 @@
 """What a network said of each validation photo, and all figures that follow from it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -116,7 +116,8 @@ class Head:
 @dataclass(frozen=True, slots=True)
 class Instances:
     """COCO results on annotated photos (`boxes`, and `masks` where there are any), and what was found on photos that
-    show nothing (`quiet`: label and score of each detection). `read` and `read_quiet` give a photo by its file."""
+    show nothing (`quiet`: label and score of each detection). `read` and `read_quiet` give a photo by its file.
+    `mirror`: for each label that of its mirror image, itself but for sides; `close`: the same on close-ups."""
 
     labels: list[str]
     thresholds: dict[str, float]
@@ -127,6 +128,8 @@ class Instances:
     quiet: list[list[tuple[int, float]]]
     read: Callable[[str], Pixels]
     read_quiet: Callable[[str], Pixels]
+    mirror: list[int] = field(default_factory=list)
+    close: "Instances | None" = None
 
     @property
     def limits(self) -> list[float]:

@@ -11,6 +11,7 @@ from faster_coco_eval import COCO, COCOeval_faster
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from models.boxes import overlaps
 from training.data.annotated import Annotated
 
 SIZES = ("small", "medium", "large")
@@ -121,14 +122,12 @@ def matched(photos: Sequence[Annotated], results: list[dict[str, Any]], label: i
     boxes and from an IoU of `overlap` on."""
     numbers = {p.id: [n for n, i in enumerate(p.instances) if i.label == label and not i.crowd] for p in photos}
     boxes = {p.id: np.array([p.instances[n].box() for n in numbers[p.id]], np.float64).reshape(-1, 4) for p in photos}
-    for found in boxes.values():
-        found[:, 2:] -= found[:, :2]
     free = {photo: np.ones(len(found), bool) for photo, found in boxes.items()}
     chosen = sorted((r for r in results if r["category_id"] == label), key=lambda r: -r["score"])
     met: list[tuple[int, int] | None] = []
     for result in chosen:
         photo = result["image_id"]
-        shared = _iou(result["bbox"], boxes[photo]) * free[photo]
+        shared = overlaps(corners(result["bbox"]), boxes[photo]) * free[photo]
         best = int(shared.argmax()) if len(shared) else -1
         if best >= 0 and shared[best] >= overlap:
             free[photo][best] = False
@@ -139,14 +138,30 @@ def matched(photos: Sequence[Annotated], results: list[dict[str, Any]], label: i
     return Matched(chosen, np.array([r["score"] for r in chosen], np.float64), met, objects)
 
 
-def _iou(box: Sequence[float], others: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Overlap of one x, y, width, height with many."""
-    x1, y1 = np.maximum(box[0], others[:, 0]), np.maximum(box[1], others[:, 1])
-    x2 = np.minimum(box[0] + box[2], others[:, 0] + others[:, 2])
-    y2 = np.minimum(box[1] + box[3], others[:, 1] + others[:, 3])
-    shared = np.clip(x2 - x1, 0, None) * np.clip(y2 - y1, 0, None)
-    result: NDArray[np.float64] = shared / (box[2] * box[3] + others[:, 2] * others[:, 3] - shared)
-    return result
+def corners(box: Sequence[float]) -> NDArray[np.float64]:
+    """COCO's x, y, width, height as x1, y1, x2, y2."""
+    x, y, width, height = box
+    return np.array([x, y, x + width, y + height], np.float64)
+
+
+def sides_mixed_up(
+    photos: Sequence[Annotated], results: Sequence[dict[str, Any]], mirror: Sequence[int], overlap: float = 0.5
+) -> float:
+    """Of the detections that lie on an object of their label, or of its mirror image, the share of the latter: left
+    called right. `mirror`: for each label that of its mirror image; labels that are their own do not count. Each is
+    compared with the object that its box overlaps most, from an IoU of `overlap` on."""
+    known = {photo.id: [one for one in photo.instances if not one.crowd] for photo in photos}
+    right = wrong = 0
+    for result in results:
+        label, there = result["category_id"], known[result["image_id"]]
+        those = [one for one in there if one.label in (label, mirror[label])]
+        if mirror[label] == label or not those:
+            continue
+        shared = overlaps(corners(result["bbox"]), np.array([one.box() for one in those], np.float64))
+        if shared.max() >= overlap:
+            is_right = those[int(shared.argmax())].label == label
+            right, wrong = right + is_right, wrong + (not is_right)
+    return wrong / max(1, right + wrong)
 
 
 def average_precision(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image
 from torch import Tensor, nn
 
 from models.networks import build
@@ -23,15 +23,8 @@ from training.frames import bare_frame, close_frame, frame
 from training.loop import Batch, Task
 from training.losses import FocalRoIHeads
 from training.metrics import average_precision
+from training.rasters import rasterise
 from training.recipe import Recipe
-
-
-def rasterise(rings: Sequence[np.ndarray], side: int) -> np.ndarray:
-    """Rings in pixels to a mask uint8 (side, side) of 0 and 1."""
-    mask = Image.new("L", (side, side))
-    for ring in rings:
-        ImageDraw.Draw(mask).polygon([(float(x), float(y)) for x, y in ring], fill=1)
-    return np.asarray(mask)
 
 
 def repeats(photos: Sequence[Annotated], threshold: float) -> np.ndarray:
@@ -172,7 +165,7 @@ class InstancesTask(Task):
                 and left >= 0.25 * (full[2] - full[0]) * (full[3] - full[1])
             ):
                 label = self.mirror[instance.label] if mirrored else instance.label
-                kept.append((box, label + 1, rasterise(rings, side)))
+                kept.append((box, label + 1, rasterise(rings, side, side)))
         return np.asarray(image), kept
 
     def collate(self, samples: Sequence[Any]) -> Batch:

@@ -120,6 +120,23 @@ def test_instances_of_any_name(data: Path, tmp_path: Path) -> None:
     assert told["image_false_alarm_rate"] == details["quiet"]["share"]
 
 
+def test_instances_of_close_ups_and_with_sides(data: Path, tmp_path: Path) -> None:
+    changes = [*drawn.INSTANCES, "task.close=0.5", 'task.mirror={dent = "scratch"}']
+    task = tasks.create(recipes.read("damage", changes), data, tmp_path)
+    predictor = served(task, tmp_path, "rust", thresholds=dict.fromkeys(weights.DAMAGES, 0.0))
+    found = findings(predictor, task)
+    assert isinstance(found, Instances)
+    assert found.close is not None
+    assert found.close.photos
+    assert all("#" in photo.file for photo in found.close.photos)
+    assert found.close.read(found.close.photos[0].file).shape[2] == 3
+    told = summary(predictor.manifest, found)
+    plain = summary(predictor.manifest, replace(found, close=None, mirror=list(range(6))))
+    extra = {"close_box_ap", "close_box_ap50", "close_mask_ap", "close_mask_ap50", "sides_mixed_up"}
+    assert set(told) - set(plain) == extra
+    assert {name: told[name] for name in plain} == plain
+
+
 def test_photos_on_which_something_is_found_are_counted() -> None:
     of = made_up()  # one of two photos has a detection at its threshold, and so has one of four quiet ones
     manifest = weights.manifest("damage", labels={"label": of.labels}, thresholds=of.thresholds)

@@ -19,6 +19,7 @@ from training.metrics import (
     most_confused,
     per_class,
     reliability,
+    sides_mixed_up,
 )
 
 LABELS = ["dent", "scratch"]
@@ -229,3 +230,18 @@ def test_nothing_found_is_zero_for_what_there_is() -> None:
     photos = [Annotated(1, "a", 400, 200, [square(0, side=20)])]
     found = average_precisions(photos, [], LABELS, "bbox")
     assert found["sizes"] == {"small": 0.0, "medium": None, "large": None}
+
+
+def test_left_called_right_is_counted() -> None:
+    """Labels 0 and 1 are each other's mirror image, 2 is its own."""
+    photos = [Annotated(7, "a", 200, 100, [square(0), square(100, 1), square(50, 2)])]
+    mirror = [1, 0, 2]
+
+    def share(*found: dict[str, Any]) -> float:
+        return sides_mixed_up(photos, found, mirror)
+
+    assert share(result(7, 0, 1), result(7, 100, 1, label=1)) == 0
+    assert share(result(7, 0, 1), result(7, 0, 1, label=1)) == 0.5
+    # where nothing is, and what has no sides, count neither way
+    assert share(result(7, 0, 1, label=1), result(7, 150, 1), result(7, 50, 1, label=2)) == 1
+    assert share() == 0

@@ -13,7 +13,7 @@ from tests.unit.training import drawn
 from training import recipe as recipes
 from training import starts, tasks
 from training.data.annotated import Annotated, Instance
-from training.tasks.instances import InstancesTask, rasterise, repeats, spread
+from training.tasks.instances import InstancesTask, repeats, spread
 
 
 def make(data: Path, *changes: str) -> InstancesTask:
@@ -25,22 +25,6 @@ def make(data: Path, *changes: str) -> InstancesTask:
 @pytest.fixture(scope="module")
 def task(data: Path) -> InstancesTask:
     return make(data)
-
-
-def test_a_rectangle_is_rasterised_where_it_lies() -> None:
-    mask = rasterise([np.array([[2, 3], [9, 3], [9, 6], [2, 6]], np.float32)], 12)
-    assert mask.shape == (12, 12)
-    assert set(np.unique(mask)) == {0, 1}
-    ys, xs = np.nonzero(mask)
-    assert (xs.min(), xs.max(), ys.min(), ys.max()) == (2, 9, 3, 6)
-
-
-def test_rings_are_united_and_cut_to_the_frame() -> None:
-    one = np.array([[-5, -5], [3, -5], [3, 3], [-5, 3]], np.float32)
-    other = np.array([[8, 8], [20, 8], [20, 20], [8, 20]], np.float32)
-    mask = rasterise([one, other], 12)
-    assert mask[0, 0] == mask[3, 3] == mask[8, 8] == mask[11, 11] == 1
-    assert mask[5, 5] == 0
 
 
 def test_rare_labels_are_drawn_more_often() -> None:
