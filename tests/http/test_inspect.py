@@ -8,7 +8,6 @@ from pydantic import Field
 from app.main import create_app
 from app.schemas import inspect_model
 from app.settings import Settings
-from models.photo import Header, Photo, decode
 from models.predictor import Options
 from tests.fakes import Brightness, photo
 from tests.gateway import JPEG, problem, serving
@@ -23,14 +22,7 @@ class Other(Options):
     whole: bool = Field(default=False, description="An option of its own.")
 
 
-async def test_all_tasks_from_one_decode(monkeypatch: pytest.MonkeyPatch) -> None:
-    decoded: list[float] = []
-
-    def counted(data: bytes, header: Header, scale: float) -> Photo:
-        decoded.append(scale)
-        return decode(data, header, scale)
-
-    monkeypatch.setattr("app.pipeline.decode", counted)
+async def test_all_tasks_from_one_decode(decoded: list[float]) -> None:
     async with serving(Brightness("one"), Brightness("two", reads=(200, 20))) as client:
         response = await client.post("/v1/inspect", content=photo(800, 640), headers=JPEG)
     body = response.json()

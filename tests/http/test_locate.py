@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import threading
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 from app.main import create_app
 from app.schemas import inspect_model
 from app.settings import Settings
-from models.photo import Header, Photo, Region, decode
+from models.photo import Header, Photo, Region
 from tests.fakes import SIZE, Brightness, Finder, encoded, halves, photo, reader
 from tests.gateway import JPEG, problem, serving
 
@@ -166,14 +167,7 @@ class Sharpness(Brightness):
         return {"pixels": np.full((SIZE, SIZE, 3), min(spread, 255), np.uint8)}
 
 
-async def test_a_small_vehicle_is_read_from_the_photos_own_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
-    decoded: list[float] = []
-
-    def counted(data: bytes, header: Header, scale: float) -> Photo:
-        decoded.append(scale)
-        return decode(data, header, scale)
-
-    monkeypatch.setattr("app.pipeline.decode", counted)
+async def test_a_small_vehicle_is_read_from_the_photos_own_pixels(decoded: list[float]) -> None:
     box = (1024.0, 512.0, 1088.0, 576.0)
     sharp = Sharpness(options=type(reader().specification.options()), regions=("vehicles", "photo"), reads=(64, 64))
     budget = 2048 * 1024
@@ -187,14 +181,7 @@ async def test_a_small_vehicle_is_read_from_the_photos_own_pixels(monkeypatch: p
     assert {answer.json()["result"]["mean"] for answer in answers} == {fine["results"]["brightness"]["mean"]}
 
 
-async def test_a_vehicle_that_fills_the_photo_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    decoded: list[float] = []
-
-    def counted(data: bytes, header: Header, scale: float) -> Photo:
-        decoded.append(scale)
-        return decode(data, header, scale)
-
-    monkeypatch.setattr("app.pipeline.decode", counted)
+async def test_a_vehicle_that_fills_the_photo_is_decoded_once(decoded: list[float]) -> None:
     async with serving(reader(), Finder((10.0, 10.0, 790.0, 630.0))) as client:
         await client.post("/v1/brightness", content=photo(800, 640), headers=JPEG)
     assert len(decoded) == 1
@@ -256,20 +243,33 @@ async def test_one_vehicle_fails_alone() -> None:
 
 
 async def test_vehicles_of_one_photo_are_one_batch() -> None:
+    """The first goes at once, as the device is free; held there until the others are prepared, they go together. The
+    last may just miss them: it is handed over after it is counted."""
     finder = Finder(*[(float(n * 8), 0.0, float(n * 8 + 8), 48.0) for n in range(8)])
     sizes: list[int] = []
+    every = threading.Event()
 
     class Counting(Brightness):
+        prepared = 0
+
+        def prepare(self, photo: Photo, region: Region, options: Any) -> Any:
+            self.prepared += 1
+            if self.prepared == 8:
+                every.set()
+            return super().prepare(photo, region, options)
+
         def run(self, batch: Any) -> Any:
-            if batch["pixels"].any():
-                sizes.append(len(batch["pixels"]))
+            if batch["pixels"].any():  # not while warming
+                sizes.append(int(batch["pixels"].any(axis=(1, 2, 3)).sum()))
+                assert every.wait(30)
             return super().run(batch)
 
     counting = Counting(options=reader().specification.options, regions=("vehicles", "photo"), batch_sizes=(1, 2, 4, 8))
     white = encoded(np.full((48, 64, 3), 255, np.uint8), "PNG")
     async with serving(counting, finder, decode_threads=1) as client:
         await client.post("/v1/inspect?vehicle=all&tasks=brightness", content=white, headers=JPEG)
-    assert len(sizes) <= 4  # the first goes at once, as the device is free; the others as they come, not one by one
+    assert sum(sizes) == 8
+    assert len(sizes) <= 3
 
 
 async def test_several_answers_in_one_picture() -> None:
