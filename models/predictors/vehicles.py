@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from models import boxes as rectangles
 from models.answers import Box
 from models.drawing import Drawn, draw_instances
-from models.main_vehicle import FAINTEST, main_vehicle
+from models.main_vehicle import BARELY, main_vehicle
 from models.photo import Header, Photo, Region, fitted
 from models.predictor import Arrays, Options, Specification
 from models.predictors.weighted import WeightedPredictor
@@ -92,7 +92,7 @@ class Vehicles(WeightedPredictor[VehiclesOptions, VehiclesAnswer]):
         """Type, score and box in the photo's pixels of every vehicle, best first, however faint the main one may be."""
         every = output["scores"].astype(np.float64)
         scores = every.max(axis=1)
-        faintest = FAINTEST if options.min_score is None else min(FAINTEST, options.min_score)
+        faintest = BARELY if options.min_score is None else min(BARELY, options.min_score)
         cells = np.flatnonzero((scores > 0) & (scores >= faintest))
         cells = cells[np.argsort(-scores[cells], kind="stable")[:CELLS]]
         size = self.manifest.input

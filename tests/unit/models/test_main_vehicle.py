@@ -34,16 +34,30 @@ def test_a_single_car_of_a_wide_photo_is_meant_however_small() -> None:
 @pytest.mark.parametrize(
     "row",
     [
-        (40, 45, 55, 55, 0.2),  # faint and small
+        (40, 45, 50, 55, 0.2),  # faint and small
+        (10, 30, 60, 70, 0.019),  # hardly anything
+        (10, 30, 35, 70, 0.09),  # faint, and too tall for a vehicle
+        (10, 40, 90, 59, 0.09),  # and too flat
+        (0, 30, 50, 70, 0.09),  # and cut by the edge
         (40, 45, 45, 50, 0.9),  # tiny
         (0, 45, 15, 55, 0.8),  # small and cut by the edge: the background of a close-up
-        (10, 10, 90, 90, 0.09),  # under the faintest score
         (0, 0, 100, 80, 0.25),  # three edges cut it, and it is faint: the camera is too near
         (0, 0, 100, 100, 0.29),
     ],
 )
 def test_a_photo_without_a_box_that_makes_sense_is_read_whole(row: Row) -> None:
     assert chosen(row) is None
+
+
+@pytest.mark.parametrize("row", [(10, 30, 60, 70, 0.02), (10, 30, 40, 70, 0.05), (40, 45, 55, 55, 0.2)])
+def test_a_whole_vehicle_is_meant_however_faint_where_no_other_can_be(row: Row) -> None:
+    assert chosen(row) == 0
+    assert chosen((0, 45, 15, 55, 0.8), row) == 1  # what the edge cuts of a small one behind is no other
+    assert chosen((70, 10, 90, 22, 0.5), row) == 0
+
+
+def test_of_faint_ones_the_larger_is_meant() -> None:
+    assert chosen((10, 10, 30, 20, 0.09), (35, 30, 95, 80, 0.03)) == 1
 
 
 def test_nothing_found_is_nothing_meant() -> None:

@@ -111,13 +111,35 @@ def test_how_far_the_main_vehicle_is_the_placed_car(found: Region | None, overla
     assert named == found
 
 
+def test_a_crop_s_car_may_lie_anywhere_within_the_margin() -> None:
+    """A crop of 200 x 100 with up to 16 px around its car: boxes that far inside it fit, and no further ones."""
+    box = (100.0, 100.0, 300.0, 200.0)
+    assert wide.overlap(box, box, 16) == 1
+    assert wide.overlap((108, 108, 292, 192), box, 16) == pytest.approx(1)
+    assert wide.overlap((116, 116, 284, 184), box, 16) == pytest.approx(1)
+    assert wide.overlap((116, 116, 284, 184), box) == pytest.approx(168 * 68 / 20000)
+    assert wide.overlap((126, 126, 274, 174), box, 16) == pytest.approx(148 * 48 / (168 * 68))
+    assert wide.overlap((400, 100, 600, 200), box, 16) == 0
+
+
+def test_a_photo_of_a_crop_says_how_far_its_car_may_lie_inside() -> None:
+    cars = wide.Cars("label", [7], lambda n: car(200, 100), margin=16)
+    scenes: Any = wide.Scenes.__new__(wide.Scenes)
+    scenes.cars = {"car_details": cars, "attributes": wide.Cars("orientation", [0], lambda n: car())}
+    scenes.streets, scenes.street_names = SimpleNamespace(photo=lambda name: GREY), ["street"]
+    made, cutout = scenes.photo("car_details", 3), scenes.photo("attributes", 3)
+    assert made.label == 7
+    assert made.inset == pytest.approx(0.08 * (made.box[2] - made.box[0]))
+    assert cutout.inset == 0
+
+
 def test_figures_tell_who_read_what(monkeypatch: pytest.MonkeyPatch) -> None:
     """The locator is right in every photo; the reader is right on the true box and on what the locator names."""
     photos = [
         wide.Wide(np.zeros((100, 200, 3), np.uint8), (20, 20, 20 + w, 60), w / 200, 0) for w in (40, 80, 120, 160)
     ]
 
-    def located(locator: Any, photo: Photo, box: wide.Corners) -> tuple[float, Region | None]:
+    def located(locator: Any, photo: Photo, box: wide.Corners, inset: float) -> tuple[float, Region | None]:
         if box[2] - box[0] == 40:
             return 0.0, None  # the smallest is missed
         return 0.9, Region(*box, "vehicle")

@@ -76,6 +76,14 @@ def test_the_main_one_does_not_depend_on_what_is_shown(vehicles: Vehicles) -> No
     assert len(finish(vehicles, *rows, min_score=0).vehicles) == 2
 
 
+def test_a_faint_whole_vehicle_is_told_and_read(vehicles: Vehicles) -> None:
+    """BIG is cut by no edge; nothing surer is there."""
+    answer = finish(vehicles, ("car", 0.03, BIG), ("car", 0.01, SMALL))
+    assert [(one.score, one.main) for one in answer.vehicles] == [(0.03, True)]
+    assert [one.score for one in vehicles.regions(answer, WIDE)] == [0.03]
+    assert [one.main for one in finish(vehicles, ("car", 0.03, BIG), min_score=0.9).vehicles] == [True]
+
+
 def test_regions_are_the_boxes_and_the_main_vehicle_s_is_first(vehicles: Vehicles) -> None:
     answer = finish(vehicles, ("car", 0.78, SMALL), ("car", 0.45, BIG))
     first, second = vehicles.regions(answer, WIDE)
