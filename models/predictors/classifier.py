@@ -40,7 +40,7 @@ class ClassifierPredictor(WeightedPredictor[O, A]):
 
     kind = "classifier"
     sources: tuple[str, ...] = ("box", "photo")
-    batch_sizes = (1, 2, 4, 8)
+    batch_sizes: tuple[int, ...] = (1, 2, 4, 8)
 
     def shares(self, output: Arrays) -> NDArray[np.float64]:
         """Probability of each label of the manifest, in its order."""
