@@ -53,11 +53,6 @@ class VehicleOptions(RegionOptions):
     )
 
 
-VEHICLE_MARGIN = 0.1
-"""What such a predictor leaves around a vehicle, as a share of its sides. Boxes cut off 4 % at top and bottom in the
-mean, up to 10 % now and then; of 0 to 0.14 this gave the most right answers on the validation photos of attributes."""
-
-
 class Input(BaseModel):
     """The size a predictor reads, in pixels."""
 

@@ -61,7 +61,7 @@ def export(task: Task, state: dict[str, Any], folder: Path) -> Manifest:
         input=Input(width=side, height=side),
         training=Training(
             recipe=recipe.file,
-            data=sorted(value for role, value in recipe.data.items() if role != "column")
+            data=sorted(value for role, value in recipe.data.items() if role not in ("column", "format"))
             or [head["table"] for head in recipe.task["heads"].values()],
             start=recipe.start,
             epochs=recipe.epochs,

@@ -16,19 +16,24 @@ class Classifier(nn.Module):
     """uint8 `image` (batch, height, width, 3) to `{"label": logits (batch, classes)}`.
 
     With `beside` numbers that are known of what the image shows, `known` (batch, beside) float32 goes beside the pooled
-    activations into the last layer. `state` is that of `network`, under torchvision's key names.
+    activations into the last layer. `mirrored`: in evaluation the image is looked at twice, once mirrored, and the
+    logits are averaged. `state` is that of `network`, under torchvision's key names.
     """
 
-    def __init__(self, architecture: str, classes: int, beside: int = 0) -> None:
+    def __init__(self, architecture: str, classes: int, beside: int = 0, mirrored: bool = False) -> None:
         super().__init__()
-        self.beside = beside
+        self.mirrored = mirrored
         self.normalise = Normalise(IMAGENET_MEAN, IMAGENET_STD)
         self.network = cast(ResNet, get_model(architecture, weights=None, num_classes=classes))
         if beside:
             self.network.fc = nn.Linear(self.network.fc.in_features + beside, classes)
 
     def forward(self, image: Tensor, known: Tensor | None = None) -> dict[str, Tensor]:
-        return {"label": self.classify(self.features(image, len(STAGES)), len(STAGES), known)}
+        logits = self.classify(self.features(image, len(STAGES)), len(STAGES), known)
+        if self.mirrored and not self.training:
+            other = self.classify(self.features(image.flip(2), len(STAGES)), len(STAGES), known)
+            logits = (logits + other) / 2
+        return {"label": logits}
 
     def features(self, image: Tensor, stages: int = 3) -> Tensor:
         """Activations after the first `stages` of the four stages: (batch, channels, height, width)."""

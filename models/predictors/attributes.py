@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from models.answers import RegionRead, Scored
 from models.manifest import WeightsError
 from models.photo import Header, Photo, Region
-from models.predictor import VEHICLE_MARGIN, Arrays, Specification, VehicleOptions
+from models.predictor import Arrays, Specification, VehicleOptions
 from models.predictors.classifier import EXAMPLE_REGION, framed
 from models.predictors.heads import HeadsPredictor
 
@@ -53,7 +53,9 @@ class Attributes(HeadsPredictor[VehicleOptions, AttributesAnswer]):
 
     name = "attributes"
     sources = ("box", "vehicles", "photo")
-    margin = VEHICLE_MARGIN
+    # Boxes cut off 4 % at top and bottom in the mean, and a view is told by a car's ends: of 0.05 to 0.25 this lost the
+    # least against all of the photo on tight crops, and nothing on made-up wide ones.
+    margin = 0.15
     heads = ("color", "type", "orientation")
 
     def check(self) -> None:

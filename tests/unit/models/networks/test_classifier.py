@@ -63,6 +63,20 @@ def test_numbers_beside_the_image_reach_the_last_layer(photos: torch.Tensor) -> 
     torch.testing.assert_close(told - untold, moved, rtol=1e-4, atol=1e-5)
 
 
+def test_a_mirrored_photo_is_the_same_to_one_that_looks_twice(photos: torch.Tensor) -> None:
+    torch.manual_seed(1)
+    twice = Classifier("resnet18", 3, mirrored=True).eval()
+    with torch.inference_mode():
+        there, back = twice(photos)["label"], twice(photos.flip(2))["label"]
+        torch.testing.assert_close(there, back, rtol=1e-4, atol=1e-5)
+        once = [twice.classify(twice.features(image, 4), 4) for image in (photos, photos.flip(2))]
+        assert not torch.allclose(once[0], once[1], atol=1e-3)
+        torch.testing.assert_close(there, (once[0] + once[1]) / 2, rtol=1e-4, atol=1e-5)
+    twice.train()
+    twice.network.bn1.eval()
+    assert twice.training  # where the photos are mirrored at random already, one look is enough
+
+
 def test_build_chooses_by_architecture_and_labels() -> None:
     assert isinstance(build("resnet18", {"label": ["a", "b"]}), Classifier)
     assert isinstance(build("resnet18", {"color": ["a", "b"], "type": ["c"]}, {"dropout": 0.2}), MultiHead)
