@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from app.along import silent
 from app.commands.inside import choose, fail, read_settings, running
 from app.commands.summary import summary
 from app.schemas import AnyPredictor
@@ -217,7 +218,10 @@ def predict(
     """
     settings = read_settings()
     predictors = choose(settings, task)
-    asked = {name: predictors[name] for name in dict.fromkeys(task or predictors)}
+    unasked = silent(predictors)
+    if unfit := [name for name in task or [] if name in unasked]:
+        raise typer.BadParameter(f"{', '.join(unfit)} only completes another's answer", param_hint="--task")
+    asked = {name: predictors[name] for name in dict.fromkeys(task or predictors) if name not in unasked}
     files = list(dict.fromkeys(expand(photos)))
     if not files:
         raise typer.BadParameter("there is no photo in these folders", param_hint="PHOTO")

@@ -160,6 +160,19 @@ def test_predict_applies_min_score(fakes: dict[str, AnyPredictor], folder: Path)
         assert json.loads(out)["results"]["brightness"]["bright"] is bright
 
 
+def test_who_completes_an_answer_is_not_asked_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finder = Finder((0.0, 0.0, 32.0, 48.0), completed_by=("grader",))
+    install(monkeypatch, {"grader": Brightness("grader", regions=("vehicles", "photo")), "vehicles": finder})
+    code, out, _ = run("predict", folder / "car.jpg", "--json")
+    assert code == 0
+    results = json.loads(out)["results"]
+    assert list(results) == ["vehicles"]
+    assert list(results["vehicles"]["vehicles"][0]["said"]) == ["grader"]
+    code, _, err = run("predict", folder / "car.jpg", "--task", "grader")
+    assert code == 2
+    assert "grader only completes another's answer" in " ".join(err.split())
+
+
 def test_predict_reads_the_main_vehicle_or_the_whole_photo(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The one that finds vehicles is loaded with the one that was asked for, and not asked itself."""
     install(monkeypatch, {"brightness": reader(), "vehicles": Finder((0.0, 0.0, 32.0, 48.0))})
