@@ -61,7 +61,8 @@ def create_app(settings: Settings | None = None, predictors: Mapping[str, AnyPre
     for name, one in served.items():
         batcher.add(name, one.load, one.run, one.specification.inputs, one.specification.batch_sizes)
     pipeline = Pipeline(settings, served, batcher, metrics)
-    asked = {name: one for name, one in served.items() if name not in along.silent(served)}
+    silent = along.silent(served)
+    asked = {name: one for name, one in served.items() if name not in silent}
     door = Door(settings, pipeline, metrics)
 
     async def stop() -> None:

@@ -15,7 +15,7 @@ from models.networks import build
 from models.networks.classifier import Classifier
 from models.photo import Header, Photo, Region, clip_box
 from models.predictors.damage_severity import known, surroundings
-from training import augment
+from training import augment, devices
 from training.loop import Batch
 from training.recipe import Recipe
 from training.tasks.classifier import ClassifierTask
@@ -35,7 +35,6 @@ class GradedTask(ClassifierTask):
         super().__init__(recipe, data, work)
         if self.cached or self.mixup:
             raise ValueError(f"recipe {recipe.name!r}: regions are neither cached nor mixed: task.cached, task.mixup")
-        self.kinds = list(recipe.task["kinds"])
 
     def _shrunk(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Served weights; where they were not told anything beside the image, that counts for nothing at first."""
@@ -97,7 +96,8 @@ class GradedTask(ClassifierTask):
         for start in range(0, len(self.val_rows), 32):
             rows = range(start, min(start + 32, len(self.val_rows)))
             batch = self.collate([(self.part("val", n, self.recipe.side(1.0), None), 0) for n in rows])
-            found = network(batch["input"], batch["known"])["label"].argmax(1)
+            batch = devices.moved(batch, devices.of(network))
+            found = network(batch["input"], batch["known"])["label"].argmax(1).cpu()
             right += int((found == torch.tensor([self.val_rows[n].label for n in rows])).sum())
         return {"top1": right / len(self.val_rows)}
 
