@@ -30,5 +30,10 @@ def _checked(ask: Ask, step: str, value: object) -> tuple[BaseModel, bytes]:
     specification = ask.predictor.specification
     if not isinstance(value, specification.answer):
         raise TypeError(f"{specification.name}.{step} gave {type(value).__name__}, not {specification.answer.__name__}")
-    plain = value.model_dump(mode="json", by_alias=True)
-    return value, json.dumps(plain, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
+    return value, encoded(value)
+
+
+def encoded(answer: BaseModel) -> bytes:
+    """The answer as JSON. Raises `ValueError` where a number in it is not finite."""
+    plain = answer.model_dump(mode="json", by_alias=True)
+    return json.dumps(plain, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()

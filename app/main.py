@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib import metadata
 
@@ -18,7 +18,9 @@ from app.routes import annotated, docs, health, inspect, models, predict
 from app.routes import metrics as metrics_route
 from app.schemas import AnyPredictor
 from app.settings import Settings
+from models import registry
 from models.backends import resolve_device
+from models.join import Join
 from models.registry import choose, discover
 
 DESCRIPTION = """
@@ -44,8 +46,13 @@ TAGS = [
 ]
 
 
-def create_app(settings: Settings | None = None, predictors: Mapping[str, AnyPredictor] | None = None) -> FastAPI:
+def create_app(
+    settings: Settings | None = None,
+    predictors: Mapping[str, AnyPredictor] | None = None,
+    joins: Sequence[Join] | None = None,
+) -> FastAPI:
     """The gateway as an ASGI app. Without `predictors`, those installed; `settings.predictors` chooses among them.
+    Without `joins`, those installed; those that lack a predictor are left out.
 
     Raises what `discover` raises, and `ValueError` where two predictors do not fit together.
     """
@@ -60,7 +67,7 @@ def create_app(settings: Settings | None = None, predictors: Mapping[str, AnyPre
     batcher = Batcher(device, queue_limit=settings.queue_limit, observer=metrics)
     for name, one in served.items():
         batcher.add(name, one.load, one.run, one.specification.inputs, one.specification.batch_sizes)
-    pipeline = Pipeline(settings, served, batcher, metrics)
+    pipeline = Pipeline(settings, served, batcher, metrics, registry.joins() if joins is None else joins)
     silent = along.silent(served)
     asked = {name: one for name, one in served.items() if name not in silent}
     door = Door(settings, pipeline, metrics)

@@ -25,7 +25,11 @@ from app.metrics import Metrics
 from app.pixels import Pixels
 from app.schemas import AnyPredictor, TaskTimings
 from app.settings import Settings
+from app.together import Joined, applicable, joined
 from models.drawing import draw_caption
+from models.join import Join
+from models.language import Language
+from models.language import language as texts
 from models.photo import Header, Limits, Photo, PhotoError, Region, around, decode, read_header, whole
 from models.predictor import Arrays
 
@@ -107,9 +111,11 @@ class Pipeline:
         predictors: Mapping[str, AnyPredictor],
         batcher: Batcher,
         metrics: Metrics,
+        joins: Sequence[Join] = (),
         clock: Clock = time.monotonic,
     ) -> None:
         self.predictors = dict(predictors)
+        self.joins = applicable(joins, predictors.values())
         self.clock = clock
         self._batcher = batcher
         self._metrics = metrics
@@ -149,6 +155,17 @@ class Pipeline:
         first = {ask.name: done.outcomes[ask.name][0] for ask in asks}
         return Seen(pixels.header, done.decode_ms(began), first, [one for one in each if one.outcomes])
 
+    async def inspect(
+        self, asks: Sequence[Ask], refused: Mapping[str, Problem], data: bytes, call: Call, language: Language
+    ) -> tuple[Seen, Joined, float]:
+        """The same, what the answers tell together, and the milliseconds that took; `refused` are those that were asked
+        and not admitted."""
+        seen = await self.look(asks, data, call)
+        began, vehicles = self.clock(), [one.region for one in seen.each]
+        outcomes = {**refused, **seen.outcomes}
+        together = await self._in_thread(joined, self.joins, outcomes, seen.header, language, vehicles)
+        return seen, together, self._since(began)
+
     async def draw(
         self, asks: Sequence[Ask], data: bytes, call: Call, encode: Callable[[NDArray[np.uint8]], T]
     ) -> Drawn[T]:
@@ -166,6 +183,7 @@ class Pipeline:
                     raise outcome
                 answers[ask.name] = outcome
             drawing = self.clock()
+            answers = (await self._in_thread(joined, self.joins, answers, pixels.header, texts())).answers
             photo, lines = pixels.photo, list[str]()
             for ask in asks:
                 try:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field, create_model
 
 from app.errors import ProblemDetails
 from models.answers import Box
+from models.join import Join
 from models.photo import Header
 from models.predictor import Card, Input, Licence, Predictor, Specification, State
 
@@ -82,6 +83,7 @@ class InspectTimings(BaseModel):
 
     receive: float = Field(description="The request's body coming in.")
     decode: float = Field(description="Bytes to pixels, once for all tasks.")
+    join: float = Field(description="What the answers tell together.")
     total: float = Field(description="All of it, from the request's head to the answer.")
     tasks: dict[str, TaskTimings] = Field(description="By task, those that answered.")
 
@@ -144,44 +146,61 @@ def envelope_model(specification: Specification) -> type[BaseModel]:
     return create_model(f"{pascal(specification.name)}Envelope", __base__=base, __doc__=doc)
 
 
-def inspect_model(specifications: Iterable[Specification]) -> type[BaseModel]:
-    """The envelope of several predictors' answers to one photo."""
-    specifications = list(specifications)
+def inspect_model(specifications: Iterable[Specification], joins: Iterable[Join] = ()) -> type[BaseModel]:
+    """The envelope of several predictors' answers to one photo, with what the joins add.
+
+    Raises `ValueError` where a join adds a field that is there already.
+    """
+    specifications, joins = list(specifications), list(joins)
     fields: dict[str, Any] = {s.name: (s.answer | None, Field(default=None)) for s in specifications}
     results = create_model("InspectResults", __doc__="Answer by task; null where the task has a problem.", **fields)
-    vehicle: Any = vehicle_model(s for s in specifications if "vehicle" in s.options.model_fields)
-    return create_model(
-        "InspectEnvelope",
-        __doc__="Several predictors' answers to one photo. A task that failed has its own problem.",
-        request_id=(str, Field(description="As in the header `X-Request-ID`.")),
-        models=(dict[str, Model], Field(description="By task, those that were asked.")),
-        image=(Image, ...),
-        results=(results, ...),
-        problems=(dict[str, ProblemDetails], Field(description="By task, those that failed.")),
-        vehicles=(
+    vehicle: Any = vehicle_model((s for s in specifications if "vehicle" in s.options.model_fields), joins)
+    told: dict[str, Any] = {
+        "request_id": (str, Field(description="As in the header `X-Request-ID`.")),
+        "models": (dict[str, Model], Field(description="By task, those that were asked.")),
+        "image": (Image, ...),
+        "results": (results, ...),
+        "problems": (dict[str, ProblemDetails], Field(description="By task, those that failed.")),
+        "left_out": (
+            dict[str, str],
+            Field(description="What could not be told of several answers together, by its name, and why."),
+        ),
+        "vehicles": (
             list[vehicle] | None,
             Field(default=None, description="With `vehicle=all` each vehicle, the main one first; else not there."),
         ),
-        timings_ms=(InspectTimings, ...),
+        "timings_ms": (InspectTimings, ...),
+    }
+    return create_model(
+        "InspectEnvelope",
+        __doc__="Several predictors' answers to one photo. A task that failed has its own problem.",
+        **_with_added(told, joins, each=False),
     )
 
 
-def vehicle_model(specifications: Iterable[Specification]) -> type[BaseModel]:
-    """One vehicle of `vehicle=all`, with the answers of the predictors that are asked about each.
+def _with_added(fields: dict[str, Any], joins: Iterable[Join], each: bool) -> dict[str, Any]:
+    """The fields and those that the joins add, to the photo's answer or to `each` vehicle's."""
+    for join in joins:
+        if join.adds is not None and join.each == each:
+            for name, field in join.adds.model_fields.items():
+                if name in fields:
+                    raise ValueError(f"the join {join.name} adds a field {name!r}, which is there already")
+                fields[name] = (field.annotation, field)
+    return fields
 
-    Raises `ValueError` where a predictor's name is taken by another field.
+
+def vehicle_model(specifications: Iterable[Specification], joins: Iterable[Join] = ()) -> type[BaseModel]:
+    """One vehicle of `vehicle=all`, with the answers of the predictors that are asked about each, and what the joins
+    add.
+
+    Raises `ValueError` where a predictor's name, or a field that a join adds, is taken by another field.
     """
     fields: dict[str, Any] = {
         "box": (Box, ...),
         "score": (float | None, Field(default=None, description="How sure it is that it is a vehicle.")),
-        "damages": (
-            list[int] | None,
-            Field(
-                default=None, description="The damages on it, by index in `results.damage.detections`; null: not asked."
-            ),
-        ),
         "problems": (dict[str, ProblemDetails], Field(description="By task, those that failed on it.")),
     }
+    fields = _with_added(fields, joins, each=True)
     for specification in specifications:
         if specification.name in fields:
             raise ValueError(f"a predictor that reads vehicles cannot be called {specification.name!r}")

@@ -1,5 +1,7 @@
 """Small mask probabilities to outlines in photo pixels, as polygons or as COCO run lengths."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from contourpy import LineType, contour_generator
 from numpy.typing import NDArray
@@ -29,6 +31,23 @@ def trace(probabilities: NDArray[np.floating], box: tuple[float, float, float, f
     outer = max(areas, key=abs, default=0.0)
     smallest = max(1.0, 0.002 * abs(outer))
     return [ring for ring, area in zip(rings, areas, strict=True) if area * outer > 0 and abs(area) >= smallest]
+
+
+def inside(polygons: Sequence[Sequence[float]], xs: Ring, ys: Ring) -> NDArray[np.bool_]:
+    """Which points of the grid `xs` (columns,) by `ys` (rows,), both ascending, lie in any of the polygons, each
+    `[x, y, x, y, …]`: bool (rows, columns). By the even-odd rule, row by row: every edge that crosses a row turns
+    outside to inside for all that is to the right of it, or back."""
+    found = np.zeros((len(ys), len(xs)), bool)
+    for polygon in polygons:
+        x1, y1 = np.asarray(polygon, np.float64).reshape(-1, 2).T
+        x2, y2 = np.roll(x1, -1), np.roll(y1, -1)
+        rows, edges = np.nonzero((y1 <= ys[:, None]) != (y2 <= ys[:, None]))
+        slope = (x2[edges] - x1[edges]) / (y2[edges] - y1[edges])
+        columns = np.searchsorted(xs, x1[edges] + (ys[rows] - y1[edges]) * slope)
+        turns = np.zeros((len(ys), len(xs) + 1), np.intp)
+        np.add.at(turns, (rows, columns), 1)
+        found |= turns[:, :-1].cumsum(axis=1) % 2 == 1
+    return found
 
 
 def signed_area(ring: Ring) -> float:

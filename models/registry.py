@@ -1,4 +1,5 @@
-"""Finding predictors: the entry points of the group `carlens.predictors`, and weights of one's own in a folder."""
+"""Finding what is installed: predictors, by the entry points of `carlens.predictors` and by weights of one's own in a
+folder; and joins, by those of `carlens.joins`."""
 
 import inspect
 import re
@@ -9,12 +10,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from models.join import Join, ordered
 from models.manifest import WeightsError, find
 from models.predictor import Predictor
 
 GROUP = "carlens.predictors"
 KINDS = "carlens.kinds"
 """Entry points that serve any weights of the kind they are called after: `factory(weights_dir=…, name=…)`."""
+
+JOINS = "carlens.joins"
 
 AnyPredictor = Predictor[Any, Any]
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -46,6 +50,27 @@ def discover(
         made[name] = _create(found[name], weights_dir) if name in found else _of_kind(name, weights_dir)
         names += _needed(made[name], there, names)
     return made
+
+
+def joins(points: Iterable[EntryPoint] | None = None) -> list[Join]:
+    """The installed joins, by name, each after those that change what it reads.
+
+    Raises `RegistryError` where one cannot be imported or is none, and where two wait for each other.
+    """
+    found = []
+    for point in sorted(entry_points(group=JOINS) if points is None else points, key=lambda one: one.name):
+        where = f"entry point {point.name} = {point.value}"
+        try:
+            join = point.load()
+        except (ImportError, AttributeError, ValueError) as error:
+            raise RegistryError(f"{where}: cannot be imported ({error})") from error
+        if not isinstance(join, Join) or join.name != point.name:
+            raise RegistryError(f"{where}: gave {join!r:.60}, expected a models.join.Join named {point.name!r}")
+        found.append(join)
+    try:
+        return ordered(found)
+    except ValueError as error:
+        raise RegistryError(str(error)) from error
 
 
 def _needed(predictor: AnyPredictor, there: Iterable[str], names: Iterable[str]) -> list[str]:

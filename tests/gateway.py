@@ -1,7 +1,7 @@
 """A gateway over fake predictors in this process, and a client of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,12 +11,13 @@ from fastapi import FastAPI
 from app.main import create_app
 from app.schemas import AnyPredictor
 from app.settings import Settings
+from models.join import Join
 
 JPEG = {"Content-Type": "image/jpeg"}
 
 
-def application(*predictors: AnyPredictor, **settings: Any) -> FastAPI:
-    return create_app(Settings(device="cpu", **settings), {one.specification.name: one for one in predictors})
+def application(*predictors: AnyPredictor, joins: Sequence[Join] | None = None, **settings: Any) -> FastAPI:
+    return create_app(Settings(device="cpu", **settings), {one.specification.name: one for one in predictors}, joins)
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from starlette.responses import Response
 
 from app import errors, schemas
+from app.accept import weighted
 from app.ask import Ask
 from app.door import Door
 from app.options import chosen, from_query, inspect_options, task
@@ -35,7 +36,7 @@ BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 def negotiate(accept: str) -> MediaType:
     """The media type to answer with: the best of `KINDS` by the header's q-values, JPEG where it meets none."""
-    wanted = [_range(part) for part in accept.split(",") if part.strip()]
+    wanted = weighted(accept)
     best: MediaType = "image/jpeg"
     best_quality = 0.0
     for kind in KINDS:
@@ -46,16 +47,6 @@ def negotiate(accept: str) -> MediaType:
         if quality > best_quality:
             best, best_quality = kind, quality
     return best
-
-
-def _range(text: str) -> tuple[str, float]:
-    pattern, *parameters = (part.strip().lower() for part in text.split(";"))
-    quality = next((value for key, _, value in (p.partition("=") for p in parameters) if key.strip() == "q"), "1")
-    try:
-        number = float(quality)
-    except ValueError:
-        number = 0.0
-    return pattern, number if 0.0 <= number <= 1.0 else 0.0
 
 
 def encode(kind: MediaType, pixels: NDArray[np.uint8]) -> tuple[MediaType, bytes]:

@@ -2,13 +2,15 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from app import errors, schemas
+from app.accept import language
 from app.ask import Answer, Ask
 from app.door import Door, Visit
 from app.options import chosen, from_query, inspect_options, task
@@ -23,31 +25,51 @@ from app.routes.predict import (
 )
 from app.schemas import AnyPredictor
 from app.settings import Settings
+from app.together import Joined
 from models.answers import Box
-from models.joins import damages_by_vehicle
+from models.join import Join
+from models.language import codes
+from models.language import language as texts
 from models.predictor import Options
-from models.predictors.damage import DamageAnswer
 
 log = logging.getLogger("carlens")
 
 DESCRIPTION = (
     "Asks several predictors about one photo, which is decoded once. `tasks` says which; without it all are asked. "
     "Every option holds for each task that has it. The answer is 200 as soon as one task has an answer; each of the "
-    "others has its problem under `problems`. Where none has an answer, the first task's problem is the answer. With "
-    "`vehicle=all` each vehicle in the photo has its own answers, under `vehicles`, and the damages that lie on it."
+    "others has its problem under `problems`. Where none has an answer, the first task's problem is the answer. What "
+    "several answers tell together is added: on which part each damage lies, and a summary for people, in the language "
+    f"that `Accept-Language` asks for ({', '.join(codes())}). With `vehicle=all` each vehicle in the photo has its own "
+    "answers, under `vehicles`, and the damages that lie on it."
 )
+
+LANGUAGE_HEADER = {
+    "name": "Accept-Language",
+    "in": "header",
+    "required": False,
+    "description": f"The language of texts for people: {', '.join(codes())}; {codes()[0]} without it.",
+    "schema": {"type": "string", "default": codes()[0]},
+    "example": codes()[-1],
+}
+HEADERS = {
+    **RESPONSE_HEADERS,
+    "Content-Language": {"description": "The language of texts for people.", "schema": {"type": "string"}},
+}
 
 
 def router(settings: Settings, predictors: Mapping[str, AnyPredictor], door: Door) -> APIRouter:
     routes = APIRouter(tags=["predictions"])
     read = from_query(inspect_options(predictors.values()))
+    joins = door.pipeline.joins
 
     async def inspect(request: Request, options: Annotated[Options, Depends(read)]) -> Response:
         asks = [task(predictors[name], options) for name in chosen(getattr(options, "tasks", None), predictors)]
         visit = await door.enter(request, asks)
-        seen = await door.wait(request, visit, door.pipeline.look(visit.asks, visit.data, visit.call))
+        told_in = language(",".join(request.headers.getlist("accept-language")), codes())
+        look = door.pipeline.inspect(visit.asks, visit.refused, visit.data, visit.call, texts(told_in))
+        seen, together, join_ms = await door.wait(request, visit, look)
         outcomes = {ask.name: visit.refused.get(ask.name) or seen.outcomes[ask.name] for ask in asks}
-        answers = {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, Answer)}
+        answers = {ask.name: together.answers[ask.name] for ask in asks if ask.name in together.answers}
         problems = {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, errors.Problem)}
         if not answers:
             raise problems[asks[0].name]
@@ -56,13 +78,37 @@ def router(settings: Settings, predictors: Mapping[str, AnyPredictor], door: Doo
             _log(
                 visit, {name: problem for name, problem in one.outcomes.items() if isinstance(problem, errors.Problem)}
             )
-        total_ms = door.total_ms(visit)
-        body = _body(asks, visit, seen, answers, problems, total_ms)
-        return Response(body, media_type="application/json", headers=_headers(visit, seen, answers, total_ms))
+        timings = schemas.InspectTimings(
+            receive=visit.receive_ms,
+            decode=seen.decode_ms,
+            join=join_ms,
+            total=door.total_ms(visit),
+            tasks={name: answer.timings for name, answer in answers.items()},
+        )
+        every = any(ask.every for ask in asks)
+        body = schemas.json_object(
+            {
+                "request_id": json.dumps(visit.call.request_id).encode(),
+                "models": _models(asks),
+                "image": schemas.json_of(schemas.image_info(seen.header)),
+                "results": schemas.json_object(
+                    {ask.name: answers[ask.name].json if ask.name in answers else b"null" for ask in asks}
+                ),
+                "problems": _told(visit, problems),
+                **_added(joins, together.added),
+                "left_out": json.dumps(together.left_out).encode(),
+                **({"vehicles": _vehicles(visit, seen, joins, together)} if every else {}),
+                "timings_ms": schemas.json_of(timings, exclude_none=True),
+            }
+        )
+        headers = {"Server-Timing": _server_timing(timings), "Content-Language": told_in, "Vary": "Accept-Language"}
+        return Response(body, media_type="application/json", headers=headers)
 
     example = _example(predictors)
     content = {"application/json": {"example": example}} if example else {}
-    success = {"description": "The answers.", "headers": RESPONSE_HEADERS, "content": content}
+    success = {"description": "The answers.", "headers": HEADERS, "content": content}
+    call = photo_call(settings)
+    call["parameters"] = [*call["parameters"], LANGUAGE_HEADER]
     routes.add_api_route(
         "/v1/inspect",
         inspect,
@@ -70,9 +116,9 @@ def router(settings: Settings, predictors: Mapping[str, AnyPredictor], door: Doo
         operation_id="inspect_photo",
         summary="Everything about one photo at once",
         description=DESCRIPTION,
-        response_model=schemas.inspect_model(predictor.specification for predictor in predictors.values()),
+        response_model=schemas.inspect_model((one.specification for one in predictors.values()), joins),
         responses={200: success, **errors.responses(*PHOTO_PROBLEMS)},
-        openapi_extra=photo_call(settings),
+        openapi_extra=call,
     )
     return routes
 
@@ -83,48 +129,28 @@ def _log(visit: Visit, outcomes: Mapping[str, Answer | errors.Problem]) -> None:
             log.error("request %s: %s of %s", visit.call.request_id, outcome.code, name, exc_info=outcome)
 
 
-def _body(
-    asks: list[Ask],
-    visit: Visit,
-    seen: Seen,
-    answers: Mapping[str, Answer],
-    problems: Mapping[str, errors.Problem],
-    total_ms: float,
-) -> bytes:
+def _models(asks: Sequence[Ask]) -> bytes:
     infos = {ask.name: schemas.json_of(schemas.model_info(ask.name, ask.predictor.card)) for ask in asks}
-    damage = answers.get("damage")
-    vehicles = _vehicles(visit, seen, damage) if any(ask.every for ask in asks) else {}
-    timings = schemas.InspectTimings(
-        receive=visit.receive_ms,
-        decode=seen.decode_ms,
-        total=total_ms,
-        tasks={name: answer.timings for name, answer in answers.items()},
-    )
-    return schemas.json_object(
-        {
-            "request_id": json.dumps(visit.call.request_id).encode(),
-            "models": schemas.json_object(infos),
-            "image": schemas.json_of(schemas.image_info(seen.header)),
-            "results": schemas.json_object(
-                {ask.name: answers[ask.name].json if ask.name in answers else b"null" for ask in asks}
-            ),
-            "problems": _told(visit, problems),
-            **vehicles,
-            "timings_ms": schemas.json_of(timings, exclude_none=True),
-        }
-    )
+    return schemas.json_object(infos)
 
 
 def _told(visit: Visit, problems: Mapping[str, errors.Problem]) -> bytes:
     return json.dumps({name: problem.body(visit.call.request_id) for name, problem in problems.items()}).encode()
 
 
-def _vehicles(visit: Visit, seen: Seen, damage: Answer | None) -> dict[str, bytes]:
+def _added(joins: Sequence[Join], given: Mapping[str, BaseModel], each: bool = False) -> dict[str, bytes]:
+    """The fields that the joins add to the photo's answer, or to each vehicle's; null where one gave nothing."""
+    fields: dict[str, Any] = {}
+    for join in joins:
+        if join.adds is not None and join.each == each:
+            fields |= given.get(join.name, join.adds()).model_dump(mode="json")
+    return {name: json.dumps(value, ensure_ascii=False).encode() for name, value in fields.items()}
+
+
+def _vehicles(visit: Visit, seen: Seen, joins: Sequence[Join], together: Joined) -> bytes:
     """Each vehicle with what was said of it, the main one first."""
-    detections = damage.value.detections if damage is not None and isinstance(damage.value, DamageAnswer) else None
-    damages = damages_by_vehicle([one.region for one in seen.each], detections or [])
     told = []
-    for one, indices in zip(seen.each, damages, strict=True):
+    for number, one in enumerate(seen.each):
         problems = {name: outcome for name, outcome in one.outcomes.items() if isinstance(outcome, errors.Problem)}
         told.append(
             schemas.json_object(
@@ -135,19 +161,19 @@ def _vehicles(visit: Visit, seen: Seen, damage: Answer | None) -> dict[str, byte
                         name: outcome.json if isinstance(outcome, Answer) else b"null"
                         for name, outcome in one.outcomes.items()
                     },
-                    "damages": json.dumps(None if detections is None else indices).encode(),
+                    **_added(joins, {name: given[number] for name, given in together.each.items()}, each=True),
                     "problems": _told(visit, problems),
                 }
             )
         )
-    return {"vehicles": b"[%b]" % b",".join(told)}
+    return b"[%b]" % b",".join(told)
 
 
-def _headers(visit: Visit, seen: Seen, answers: Mapping[str, Answer], total_ms: float) -> dict[str, str]:
-    timings = {"receive": visit.receive_ms, "decode": seen.decode_ms}
-    for name, answer in answers.items():
-        timings |= {f"{name}.{step}": value for step, value in dict(answer.timings).items()}
-    return {"Server-Timing": schemas.server_timing({**timings, "total": total_ms})}
+def _server_timing(timings: schemas.InspectTimings) -> str:
+    steps: dict[str, float | None] = {"receive": timings.receive, "decode": timings.decode}
+    for name, task_timings in timings.tasks.items():
+        steps |= {f"{name}.{step}": value for step, value in dict(task_timings).items()}
+    return schemas.server_timing({**steps, "join": timings.join, "total": timings.total})
 
 
 def _example(predictors: Mapping[str, AnyPredictor]) -> dict[str, Any]:
@@ -161,9 +187,11 @@ def _example(predictors: Mapping[str, AnyPredictor]) -> dict[str, Any]:
         "image": EXAMPLE_IMAGE,
         "results": {name: dict(example) for name, example in told.items()},
         "problems": {},
+        "left_out": {},
         "timings_ms": {
             "receive": 1.9,
             "decode": 21.4,
+            "join": 0.6,
             "total": 140.2,
             "tasks": dict.fromkeys(told, EXAMPLE_TASK),
         },

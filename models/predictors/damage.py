@@ -14,6 +14,17 @@ class DamageOptions(InstancesOptions):
     """Which detections are told, and how their masks are written."""
 
 
+class PartShare(BaseModel):
+    """A part of the car that a damage lies on."""
+
+    label: str
+    share: float = Field(ge=0, le=1, description="Share of the damage's mask that lies on the part")
+
+
+NAMED = 0.25
+"""Share of a damage that must lie on a part for it to be called the damage's part."""
+
+
 class Detection(Instance):
     """One damage, in the photo's own pixels."""
 
@@ -22,6 +33,16 @@ class Detection(Instance):
         description="How bad this one is: minor, moderate or severe. Null where it was not graded: beyond the surest "
         "16 of a photo, or where grading failed.",
     )
+    parts: list[PartShare] | None = Field(
+        default=None,
+        description="The parts of the car that it lies on, the largest share first; empty where it lies on none. Null "
+        "where `parts` was not asked along with `damage`, which `inspect` does, or gave no answer.",
+    )
+
+    @property
+    def part(self) -> str | None:
+        """The part that most of it lies on; None where that is too little, or not known."""
+        return next((one.label for one in self.parts or () if one.share >= NAMED), None)
 
 
 class DamageAnswer(BaseModel):
@@ -76,8 +97,11 @@ class Damage(InstancesPredictor[DamageOptions, DamageAnswer]):
         return answer.model_copy(update={"detections": graded})
 
     def title(self, instance: Instance) -> str:
-        grade = instance.severity if isinstance(instance, Detection) else None
-        return f"{grade.label} {instance.label}" if grade else instance.label
+        if not isinstance(instance, Detection):
+            return instance.label
+        grade = f"{instance.severity.label} " if instance.severity else ""
+        place = f", {instance.part}" if instance.part else ""
+        return f"{grade}{instance.label}{place}"
 
 
 def _region(detection: Detection) -> Region:
@@ -89,5 +113,7 @@ EXAMPLE = {
     "damaged": True,
     "damaged_score": 0.93,
     "counts": {"dent": 1, "scratch": 0, "crack": 0, "glass_shatter": 0, "lamp_broken": 0, "tire_flat": 0},
-    "detections": [{"label": "dent", **EXAMPLE_INSTANCE, "severity": {"label": "moderate", "score": 0.81}}],
+    "detections": [
+        {"label": "dent", **EXAMPLE_INSTANCE, "severity": {"label": "moderate", "score": 0.81}, "parts": None}
+    ],
 }

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, PrivateAttr
 
 from models import outlines
 from models.answers import Box, PolygonMask, RleMask
-from models.drawing import Drawn, draw_instances
+from models.drawing import Color, Drawn, draw_instances, palette
 from models.photo import Header, Photo, Region
 from models.predictor import A, Arrays, O, Options, Specification
 from models.predictors.weighted import WeightedPredictor
@@ -41,7 +41,14 @@ class Instance(BaseModel):
     box: Box
     mask: PolygonMask | RleMask | None
     area_fraction: float = Field(ge=0, le=1, description="Share of the photo that the mask covers")
-    _outline: list[list[float]] = PrivateAttr(default_factory=list)  # what is drawn, however the mask is written
+    _outline: list[list[float]] | None = PrivateAttr(default=None)
+
+    @property
+    def outline(self) -> list[list[float]]:
+        """The mask's polygons, each `[x, y, x, y, …]`, however it is written, and where it is not."""
+        if self._outline is None:
+            return self.mask.polygons if isinstance(self.mask, PolygonMask) else []
+        return self._outline
 
 
 class InstancesAnswer(BaseModel):
@@ -109,9 +116,13 @@ class InstancesPredictor(WeightedPredictor[O, A]):
         """What stands beside an instance in the picture."""
         return instance.label
 
+    def color(self, number: int) -> Color:
+        """The colour of the label of that number."""
+        return palette(number)
+
     def draw(self, photo: Photo, answer: A) -> NDArray[np.uint8]:
         labels = self.manifest.labels["label"]
-        told = [_drawn(i, self.title(i), labels.index(i.label)) for i in self.told(answer)]
+        told = [_drawn(i, self.title(i), self.color(labels.index(i.label))) for i in self.told(answer)]
         return draw_instances(photo.pixels, told)
 
 
@@ -161,14 +172,13 @@ def _instance(
         mask=written,
         area_fraction=round(min(1.0, area / (header.width * header.height)), 5),
     )
-    if form != "none":
-        instance._outline = outlines.polygons(rings).polygons
+    instance._outline = outlines.polygons(rings).polygons
     return instance
 
 
-def _drawn(instance: Instance, title: str, color: int) -> Drawn:
-    box = instance.box
-    return Drawn(title, instance.score, (box.x1, box.y1, box.x2, box.y2), instance._outline, color)
+def _drawn(instance: Instance, title: str, color: Color) -> Drawn:
+    box, shape = instance.box, instance.outline if instance.mask else []
+    return Drawn(title, instance.score, (box.x1, box.y1, box.x2, box.y2), shape, color)
 
 
 EXAMPLE_INSTANCE = {

@@ -27,11 +27,11 @@ async def test_all_tasks_from_one_decode(decoded: list[float]) -> None:
         response = await client.post("/v1/inspect", content=photo(800, 640), headers=JPEG)
     body = response.json()
     assert response.status_code == 200
-    assert list(body) == ["request_id", "models", "image", "results", "problems", "timings_ms"]
+    assert list(body) == ["request_id", "models", "image", "results", "problems", "left_out", "timings_ms"]
     assert body["problems"] == {}
     assert body["results"]["one"]["mean"] == body["results"]["two"]["mean"]
     assert {name: model["name"] for name, model in body["models"].items()} == {"one": "one", "two": "two"}
-    assert list(body["timings_ms"]) == ["receive", "decode", "total", "tasks"]
+    assert list(body["timings_ms"]) == ["receive", "decode", "join", "total", "tasks"]
     for task in ("one", "two"):
         assert list(body["timings_ms"]["tasks"][task]) == ["prepare", "queue", "device", "finish"]
     assert "one.device;dur=" in response.headers["server-timing"]

@@ -3,7 +3,7 @@
 import pytest
 
 from models.answers import Box
-from models.joins import damages_by_vehicle
+from models.joins.damage_vehicles import damages_by_vehicle
 from models.photo import Region
 from models.predictors.damage import Detection
 

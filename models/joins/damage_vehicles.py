@@ -1,17 +1,27 @@
-"""What two predictors' answers tell together: pure functions over answers, in the photo's own pixels."""
+"""Damage and vehicles: which damages lie on which of the photo's vehicles."""
 
 from collections.abc import Sequence
 
 import numpy as np
+from pydantic import BaseModel, Field
 
 from models.boxes import areas, intersections
+from models.join import Join, Together
 from models.photo import Region
-from models.predictors.damage import Detection
+from models.predictors.damage import DamageAnswer, Detection
 
 LEAST_SHARE = 0.5
 """Of a damage's box that must lie in a vehicle's for the damage to be on it."""
 ALIKE = 0.02
 """Shares that differ by no more are taken for equal."""
+
+
+class Damaged(BaseModel):
+    """What a vehicle has of the photo's damages."""
+
+    damages: list[int] | None = Field(
+        default=None, description="The damages on it, by index in `results.damage.detections`; null: not asked."
+    )
 
 
 def damages_by_vehicle(vehicles: Sequence[Region], detections: Sequence[Detection]) -> list[list[int]]:
@@ -31,3 +41,11 @@ def damages_by_vehicle(vehicles: Sequence[Region], detections: Sequence[Detectio
             alike = np.flatnonzero(share >= share.max() - ALIKE)
             found[int(alike[boxes[alike, 3].argmax()])].append(index)
     return found
+
+
+def run(seen: Together) -> list[Damaged]:
+    damage: DamageAnswer = seen.answers["damage"]
+    return [Damaged(damages=indices) for indices in damages_by_vehicle(seen.vehicles, damage.detections)]
+
+
+damage_vehicles = Join("damage_vehicles", {"damage": DamageAnswer}, run, adds=Damaged, each=True)

@@ -1,0 +1,1 @@
+"""The joins that ship: one file each."""

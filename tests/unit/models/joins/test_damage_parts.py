@@ -1,0 +1,93 @@
+"""The share of a damage that lies on each part, from drawn masks; however the masks are written."""
+
+from typing import Any
+
+import pytest
+
+from models.join import Together
+from models.joins.damage_parts import LEAST, damage_parts, shares
+from models.language import language
+from models.photo import Header
+from models.predictors.damage import DamageAnswer, PartShare
+from models.predictors.instances import Instance
+from models.predictors.parts import PartsAnswer
+from tests.unit.models.joins.drawn import answer, damage, part, rectangle
+
+DOOR, WING = part("front_left_door", rectangle(0, 0, 100, 100)), part("hood", rectangle(100, 0, 200, 100))
+
+
+def told(found: list[PartShare]) -> dict[str, float]:
+    return {one.label: one.share for one in found}
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [
+        (10, 50, {"front_left_door": 1.0}),
+        (60, 160, {"hood": 0.6, "front_left_door": 0.4}),
+        (-50, 50, {"front_left_door": 0.5}),  # half of it on nothing
+        (210, 290, {}),
+        (98, 198, {"hood": 0.98}),  # two hundredths are the outline's
+    ],
+)
+def test_shares_of_a_rectangle(left: float, right: float, expected: dict[str, float]) -> None:
+    found = shares(damage("dent", rectangle(left, 20, right, 60)), [DOOR, WING])
+    assert told(found) == pytest.approx(expected, abs=0.02)
+    assert list(told(found)) == list(expected)  # the largest first
+
+
+def test_a_damage_beside_its_own_box_is_measured_by_its_mask() -> None:
+    triangle = [0.0, 0.0, 200.0, 0.0, 0.0, 100.0]  # three quarters of it over the left half of its box
+    assert told(shares(damage("dent", triangle), [DOOR, WING])) == pytest.approx(
+        {"front_left_door": 0.75, "hood": 0.25}, abs=0.02
+    )
+
+
+def test_islands_count_together() -> None:
+    two = damage("dent", rectangle(80, 0, 90, 10), rectangle(110, 0, 120, 10))
+    assert told(shares(two, [DOOR, WING])) == pytest.approx({"front_left_door": 0.5, "hood": 0.5}, abs=0.02)
+
+
+def test_parts_of_one_label_are_one_share() -> None:
+    wheels = [part("wheel", rectangle(0, 0, 60, 100)), part("wheel", rectangle(40, 0, 100, 100))]
+    assert told(shares(damage("dent", rectangle(0, 0, 100, 100)), wheels)) == {"wheel": 1.0}
+
+
+@pytest.mark.parametrize("side", [1e-3, 0.4, 1.0, 4000.0])
+def test_any_size(side: float) -> None:
+    found = shares(damage("dent", rectangle(0, 0, side, side)), [part("hood", rectangle(-1, -1, side / 2, side + 1))])
+    assert told(found) == pytest.approx({"hood": 0.5}, abs=0.02)
+
+
+@pytest.mark.parametrize("polygon", [[], [5.0, 5.0], [5.0, 5.0, 9.0, 9.0], [5.0, 5.0, 9.0, 5.0, 5.0, 5.0]])
+def test_a_damage_without_area_lies_nowhere(polygon: list[float]) -> None:
+    one = damage("dent", rectangle(0, 0, 10, 10))
+    assert one.mask is not None
+    flat = one.model_copy(update={"mask": one.mask.model_copy(update={"polygons": [polygon]})})
+    assert shares(flat, [DOOR]) == []
+
+
+def test_every_damage_is_told_and_nothing_else_changes() -> None:
+    before = answer(damage("dent", rectangle(10, 10, 20, 20)), damage("crack", rectangle(300, 0, 310, 10)))
+    answers: dict[str, Any] = {"damage": before, "parts": PartsAnswer(parts=[DOOR, WING])}
+    after = damage_parts.run(Together(Header(400, 100, "JPEG"), answers, language()))
+    assert isinstance(after, DamageAnswer)
+    assert [one.parts for one in after.detections] == [[PartShare(label="front_left_door", share=1.0)], []]
+    assert [one.parts for one in before.detections] == [None, None]
+    plain = {"detections": {"__all__": {"parts"}}}
+    assert after.model_dump(exclude=plain) == before.model_dump(exclude=plain)
+
+
+def test_the_least_share_is_told_and_no_less() -> None:
+    def on_door(share: float) -> list[PartShare]:
+        return shares(damage("dent", rectangle(100 - 64 * share, 0, 164 - 64 * share, 64)), [DOOR])
+
+    assert told(on_door(LEAST + 0.02)) == pytest.approx({"front_left_door": LEAST + 0.02}, abs=0.02)
+    assert on_door(LEAST - 0.02) == []
+
+
+def test_an_outline_is_there_however_the_mask_is_written() -> None:
+    one: Instance = part("hood", rectangle(0, 0, 10, 10))
+    hidden = one.model_copy(update={"mask": None})
+    hidden._outline = one.outline
+    assert told(shares(damage("dent", rectangle(0, 0, 10, 10)), [hidden])) == {"hood": 1.0}
