@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from models.answers import RleMask, softmax
 from models.manifest import Manifest
 from models.photo import whole
-from models.predictors.instances import InstancesPredictor
+from models.predictors.instances import Instance, InstancesPredictor
 from models.predictors.weighted import WeightedPredictor
 from models.registry import RegistryError, discover
+from training import joined
 from training.closeups import CloseUps
 from training.data.annotated import Annotated
 from training.data.archive import Archive
@@ -107,15 +108,21 @@ def heads_figures(
 def detections(
     predictor: InstancesPredictor[Any, Any],
     rows: Sequence[Annotated],
-    labels: Sequence[str],
     read: Callable[[str], NDArray[np.uint8]],
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """COCO results on the photos, which `read` gives by their files: boxes, and the same with masks."""
+) -> list[list[Instance]]:
+    """All that is found on each of the photos, which `read` gives by their files, down to a score of 0."""
     options = predictor.specification.options(min_score=0, max_detections=100, masks="rle")
-    boxes, masks = [], []
     found = outputs(predictor, (read(row.file) for row in rows))
-    for row, (header, output) in zip(rows, found, strict=True):
-        for d in predictor.told(predictor.finish(output, header, whole(header), options)):
+    return [list(predictor.told(predictor.finish(output, header, whole(header), options))) for header, output in found]
+
+
+def results(
+    rows: Sequence[Annotated], found: Sequence[Sequence[Instance]], labels: Sequence[str]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What was found on each photo as COCO results: boxes, and the same with masks."""
+    boxes, masks = [], []
+    for row, instances in zip(rows, found, strict=True):
+        for d in instances:
             common = {"image_id": row.id, "category_id": labels.index(d.label), "score": d.score}
             boxes.append({**common, "bbox": [d.box.x1, d.box.y1, d.box.x2 - d.box.x1, d.box.y2 - d.box.y1]})
             if isinstance(d.mask, RleMask):
@@ -133,14 +140,15 @@ def instances_figures(found: Instances) -> dict[str, float]:
     """COCO's AP for boxes and masks, and AP50 per class; AP and AP50 on close-ups, where there are any (`close_…`). By
     photo, with the detections that reach their threshold: `image_recall`, the share of photos with an instance on which
     there are any, and `image_false_alarm_rate`, the share of the quiet ones. `sides_mixed_up`: of those that lie on an
-    object of their label or of its mirror image, the share of the latter."""
+    object of their label or of its mirror image, the share of the latter; `…_settled`, once the view has settled sides.
+    `damage_part_right`: of damages whose part is known, the share for which it is named, or rightly none."""
     photos, labels, boxes = found.photos, found.labels, found.boxes
     figures = {f"box_{name}": value for name, value in average_precision(photos, boxes, labels, "bbox").items()}
     figures |= _overall("mask", found.photos, found.masks, labels, "segm", ("ap", "ap50", "ap75"))
     if near := found.close:
         figures |= _overall("close_box", near.photos, near.boxes, labels, "bbox", ("ap", "ap50"))
         figures |= _overall("close_mask", near.photos, near.masks, labels, "segm", ("ap", "ap50"))
-    sure = [one for one in boxes if one["score"] >= found.limits[one["category_id"]]]
+    sure = found.sure()
     called = {one["image_id"] for one in sure}
     shown = [photo.id for photo in photos if photo.instances]
     if shown:
@@ -149,6 +157,13 @@ def instances_figures(found: Instances) -> dict[str, float]:
         figures["image_false_alarm_rate"] = sum(map(bool, found.loud())) / len(found.quiet)
     if any(other != label for label, other in enumerate(found.mirror)):
         figures["sides_mixed_up"] = sides_mixed_up(photos, sure, found.mirror)
+        if by_view := found.settled:
+            figures["sides_mixed_up_settled"] = sides_mixed_up(photos, by_view.sure(), found.mirror)
+            figures |= _overall("settled_mask", by_view.photos, by_view.masks, labels, "segm", ("ap",))
+    if found.placed:
+        figures["damage_part_right"] = sum(one.right for one in found.placed) / len(found.placed)
+        labelled = [one.right for one in found.placed if one.place.part]
+        figures["damage_part_right_where_labelled"] = sum(labelled) / max(1, len(labelled))
     return _rounded(figures)
 
 
@@ -214,7 +229,8 @@ def _same_labels(manifest: Manifest, labels: dict[str, list[str]]) -> None:
 def _instances(predictor: InstancesPredictor[Any, Any], task: InstancesTask) -> Instances:
     _same_labels(predictor.manifest, {"label": task.labels})
     photos, read = task.photos["val"], task.archives["val"].photo
-    boxes, masks = detections(predictor, photos, task.labels, read)
+    told = detections(predictor, photos, read)
+    boxes, masks = results(photos, told, task.labels)
     found = Instances(
         labels=task.labels,
         thresholds=predictor.manifest.thresholds,
@@ -227,10 +243,18 @@ def _instances(predictor: InstancesPredictor[Any, Any], task: InstancesTask) -> 
         read_quiet=task.quiet.photo if task.quiet else read,
         mirror=task.mirror,
     )
+    if task.placed:
+        found = replace(found, placed=joined.placed(predictor, task.placed, joined.places()))
+    if task.view:
+        view = open_predictor(task.view, predictor.weights.path.parent)
+        view.load(predictor.card.device)
+        settled = joined.settled_by(view, (read(photo.file) for photo in photos), told)
+        boxes, masks = results(photos, settled, task.labels)
+        found = replace(found, settled=replace(found, boxes=boxes, masks=masks))
     if not task.close:
         return found
     near = CloseUps(photos, task.archives["val"])
-    boxes, masks = detections(predictor, near.photos, task.labels, near.photo)
+    boxes, masks = results(near.photos, detections(predictor, near.photos, near.photo), task.labels)
     close = replace(found, photos=near.photos, boxes=boxes, masks=masks, quiet_files=[], quiet=[], read=near.photo)
     return replace(found, close=close)
 

@@ -12,6 +12,7 @@ from models.predictors.attributes import YAW, circular_mean
 from training import calibrate, metrics
 from training.data.annotated import Annotated
 from training.doubtful import Doubts
+from training.joined import Placed
 from training.metrics import Matched
 
 Pixels = NDArray[np.uint8]
@@ -117,7 +118,8 @@ class Head:
 class Instances:
     """COCO results on annotated photos (`boxes`, and `masks` where there are any), and what was found on photos that
     show nothing (`quiet`: label and score of each detection). `read` and `read_quiet` give a photo by its file.
-    `mirror`: for each label that of its mirror image, itself but for sides; `close`: the same on close-ups."""
+    `mirror`: for each label that of its mirror image, itself but for sides; `close`: the same on close-ups; `settled`:
+    the same, its sides settled by the view; `placed`: damages on parts."""
 
     labels: list[str]
     thresholds: dict[str, float]
@@ -130,6 +132,8 @@ class Instances:
     read_quiet: Callable[[str], Pixels]
     mirror: list[int] = field(default_factory=list)
     close: "Instances | None" = None
+    settled: "Instances | None" = None
+    placed: list[Placed] = field(default_factory=list)
 
     @property
     def limits(self) -> list[float]:
@@ -150,11 +154,16 @@ class Instances:
             masks=[one for one in self.masks if one["image_id"] in kept],
             quiet_files=[self.quiet_files[n] for n in quiet],
             quiet=[self.quiet[n] for n in quiet],
+            settled=self.settled.without(doubts) if self.settled else None,
         )
 
     def matched(self) -> list[Matched]:
         """The detections of each label against its objects, boxes at IoU 0.5."""
         return [metrics.matched(self.photos, self.boxes, n) for n in range(len(self.labels))]
+
+    def sure(self) -> list[dict[str, Any]]:
+        """The boxes whose score reaches their label's threshold."""
+        return [one for one in self.boxes if one["score"] >= self.limits[one["category_id"]]]
 
     def loud(self) -> list[list[int]]:
         """For each quiet photo the labels that have a detection at or above their threshold."""
@@ -182,6 +191,8 @@ class Instances:
             for n, label in enumerate(self.labels)
         ]
         found["macro_f1"] = metrics.macro_f1(found["classes"])
+        if self.placed:
+            found["placed"] = [one.as_row() for one in self.placed]
         if self.quiet:
             loud = self.loud()
             found["quiet"] = {

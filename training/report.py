@@ -215,7 +215,32 @@ def _instances(folder: Path, told: dict[str, Any], found: Instances) -> list[Sec
     section.tables.append(("By size in the photo", Table(columns, sizes, frozenset(columns[1:]))))
     _sheet(folder, section, "missed", "Missed, the largest first", sheets.missed(found, matched))
     _sheet(folder, section, "false", "Found where nothing is labelled, the surest first", sheets.false(found, matched))
-    return [section, *_quiet(folder, told, found)]
+    return [section, *_placed(told), *_quiet(folder, told, found)]
+
+
+def _placed(told: dict[str, Any]) -> list[Section]:
+    if "placed" not in told:
+        return []
+    section = Section("Damages on parts")
+    right = sum(one["right"] for one in told["placed"])
+    section.text = (
+        f"Of {len(told['placed'])} damages, whose part was written down by looking, {right} are named rightly: by the "
+        "part that most of the damage's own outline lies on, or by none where it lies on what has no label."
+    )
+    rows = [
+        [
+            one["file"],
+            one["label"].replace("_", " "),
+            (one["part"] or "none").replace("_", " ") + ("" if one["sure"] else " (not sure)"),
+            (one["named"] or "none").replace("_", " "),
+            "yes" if one["right"] else "no",
+            ", ".join(f"{part.replace('_', ' ')} {share:.2f}" for part, share in one["shares"].items()) or "-",
+        ]
+        for one in told["placed"]
+    ]
+    columns = ["photo", "damage", "by eye", "named", "right", "shares"]
+    section.tables.append(("", Table(columns, rows)))
+    return [section]
 
 
 def _quiet(folder: Path, told: dict[str, Any], found: Instances) -> list[Section]:

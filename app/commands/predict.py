@@ -18,6 +18,7 @@ from app.commands.inside import choose, fail, read_settings, running
 from app.commands.summary import summary
 from app.schemas import AnyPredictor
 from app.settings import Settings
+from models.language import codes
 
 Vehicle = Literal["auto", "whole"]
 
@@ -164,13 +165,16 @@ def as_json_line(outcome: Outcome) -> str:
 
 
 def as_table(outcomes: list[Outcome], names: Iterable[str]) -> Table:
-    """A row for every photo that was answered, a column for every predictor."""
+    """A row for every photo that was answered, a column for every predictor, and one for the summary of damages where
+    there are any."""
     columns = list(names)
-    table = Table("Photo", *columns, show_lines=True)
-    for outcome in outcomes:
-        results = outcome.answer["results"] if outcome.answer else {}
-        if results:
-            table.add_row(str(outcome.photo), *(summary(results.get(name)) for name in columns))
+    answered = [(outcome.photo, outcome.answer) for outcome in outcomes if outcome.answer]
+    summed = any(answer.get("summary") is not None for _, answer in answered)
+    table = Table("Photo", *columns, *(["summary"] if summed else []), show_lines=True)
+    for photo, answer in answered:
+        row = [summary(answer["results"].get(name)) for name in columns]
+        lines = [line["text"] for line in answer.get("summary") or []]
+        table.add_row(str(photo), *row, *(["\n".join(lines) or "-"] if summed else []))
     return table
 
 
@@ -211,6 +215,7 @@ def predict(
         Vehicle | None,
         typer.Option(help="Read each photo's main vehicle (auto, the default), or all of the photo (whole)."),
     ] = None,
+    language: Annotated[str, typer.Option(help=f"Language of the summary: {', '.join(codes())}.")] = codes()[0],
 ) -> None:
     """Answer questions about photos here, without a server.
 
@@ -226,7 +231,13 @@ def predict(
     if not files:
         raise typer.BadParameter("there is no photo in these folders", param_hint="PHOTO")
     drawings = name_drawings(files, asked, save_annotated) if save_annotated else {}
-    headers = {"content-type": "application/octet-stream", "x-deadline-ms": str(settings.max_deadline_ms)}
+    if language not in codes():
+        raise typer.BadParameter(f"{language!r} is none of {', '.join(codes())}", param_hint="--language")
+    headers = {
+        "content-type": "application/octet-stream",
+        "x-deadline-ms": str(settings.max_deadline_ms),
+        "accept-language": language,
+    }
     options = {"min_score": min_score, "vehicle": vehicle}
     given: dict[str, str | float] = {name: value for name, value in options.items() if value is not None}
     question = Question(predictors, list(asked), headers, given, drawings)

@@ -52,7 +52,8 @@ class InstancesTask(Task):
     of labels that swap when a photo is mirrored), `rare` (labels on a smaller share of the photos than this are shown
     more often; 0: as they come), `frozen` (layers of the trunk left as they are), `focal` (gamma of the focal loss for
     labels; 0: cross-entropy), `grow_from` (the start's architecture, where it is shallower), `every` (take every n-th
-    photo, for a trial)."""
+    photo, for a trial), `view` (weights with an orientation that settles sides, measured beside). `data.placed` are
+    photos with damages whose part of the car is known, to measure parts by."""
 
     def __init__(self, recipe: Recipe, data: Path, work: Path) -> None:
         self.recipe, self.data = recipe, data
@@ -67,6 +68,8 @@ class InstancesTask(Task):
         self.negatives = Archive(data / recipe.data["negatives"]) if "negatives" in recipe.data else None
         self.quiet = Archive(data / recipe.data["quiet"]) if "quiet" in recipe.data else None
         self.empty = self.negatives.names() if self.negatives else []
+        self.view = str(recipe.task.get("view", ""))
+        self.placed = data / recipe.data["placed"] if "placed" in recipe.data else None
         every = int(recipe.task.get("every", 1))
         self.photos["train"] = self.photos["train"][::every]
 

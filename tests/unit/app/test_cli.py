@@ -15,8 +15,11 @@ from typer.testing import CliRunner
 
 from app import cli
 from app.commands import inside, serve
+from app.commands.predict import Outcome, as_table
 from app.schemas import AnyPredictor
 from app.settings import Settings
+from models.language import language
+from models.registry import GROUP
 from tests.fakes import Brightness, Finder, photo, reader
 
 runner = CliRunner()
@@ -29,7 +32,7 @@ def factory(predictor: AnyPredictor) -> Callable[[], AnyPredictor]:
 def install(monkeypatch: pytest.MonkeyPatch, installed: dict[str, AnyPredictor]) -> None:
     """These and no other predictors, for every command."""
     points = [SimpleNamespace(name=name, value="tests", load=partial(factory, one)) for name, one in installed.items()]
-    monkeypatch.setattr("models.registry.entry_points", lambda group: points)
+    monkeypatch.setattr("models.registry.entry_points", lambda group: points if group == GROUP else [])
     monkeypatch.setenv("CARLENS_DEVICE", "cpu")
     monkeypatch.setenv("COLUMNS", "200")
 
@@ -108,6 +111,32 @@ def test_predict_prints_a_row_for_every_photo_of_a_folder(fakes: dict[str, AnyPr
     assert "notes.txt" not in out
     assert "brightness" in out
     assert "plain" in out
+
+
+def test_predict_prints_the_summary_where_there_is_one() -> None:
+    told = {"results": {"damage": None}, "summary": [{"text": "severe dent"}, {"text": "minor scratch"}]}
+    quiet, other = {"results": {"damage": None}, "summary": []}, {"results": {"plain": None}}
+    outcomes = [Outcome(Path(f"{n}.jpg"), answer) for n, answer in enumerate([told, quiet, None, other])]
+    table = as_table(outcomes, ["damage"])
+    assert [column.header for column in table.columns] == ["Photo", "damage", "summary"]
+    assert list(table.columns[2].cells) == ["severe dent\nminor scratch", "-", "-"]
+    assert [column.header for column in as_table(outcomes[3:], ["plain"]).columns] == ["Photo", "plain"]
+
+
+@pytest.mark.parametrize(("given", "code"), [([], "en"), (["--language", "de"], "de")])
+def test_predict_asks_in_the_language_that_is_wanted(
+    fakes: dict[str, AnyPredictor], folder: Path, monkeypatch: pytest.MonkeyPatch, given: list[str], code: str
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("app.routes.inspect.texts", lambda code: (asked.append(code), language(code))[1])
+    assert run("predict", folder / "car.jpg", *given)[0] == 0
+    assert asked == [code]
+
+
+def test_predict_refuses_a_language_without_texts(fakes: dict[str, AnyPredictor], folder: Path) -> None:
+    code, _, err = run("predict", folder, "--language", "xx")
+    assert code == 2
+    assert "'xx' is none of en, de" in err
 
 
 def test_predict_as_json_gives_the_answer_of_inspect_line_by_line(fakes: dict[str, AnyPredictor], folder: Path) -> None:
@@ -321,7 +350,7 @@ def test_a_predictor_that_cannot_be_made_is_one_line(
         raise FileNotFoundError("no weights for plain")
 
     point = SimpleNamespace(name="plain", value="tests", load=lambda: no_weights)
-    monkeypatch.setattr("models.registry.entry_points", lambda group: [point])
+    monkeypatch.setattr("models.registry.entry_points", lambda group: [point] if group == GROUP else [])
     for command in ("models", "check", "openapi", "serve"):
         assert run(command) == (1, "", "carlens: no weights for plain\n")
 

@@ -163,3 +163,28 @@ def test_no_rings_are_an_empty_code() -> None:
     code = outlines.run_lengths([], 30, 20)
     assert code.size == [20, 30]
     assert not decoded(code.counts, 20, 30).any()
+
+
+def test_points_in_a_triangle_and_in_islands() -> None:
+    triangle, island = [0.0, 0.0, 4.0, 0.0, 0.0, 4.0], [6.0, 0.0, 8.0, 0.0, 8.0, 2.0, 6.0, 2.0]
+    found = outlines.inside([triangle, island], np.arange(0.4, 8), np.arange(0.4, 3))
+    expected = ["XXXX..XX", "XXX...XX", "XX......"]
+    assert ["".join(".X"[int(one)] for one in row) for row in found] == expected
+
+
+def test_points_in_a_polygon_that_crosses_itself_by_the_even_odd_rule() -> None:
+    twice = [0.0, 0.0, 4.0, 0.0, 4.0, 4.0, 0.0, 4.0]
+    assert not outlines.inside([twice + twice], np.array([1.0]), np.array([1.0])).any()
+    assert outlines.inside([twice, twice], np.array([1.0]), np.array([1.0])).all()
+
+
+def test_points_of_a_traced_mask_cover_its_area() -> None:
+    rings = outlines.trace(block(4, 24, 8, 20), BOX)
+    xs, ys = np.arange(10.5, 66.5), np.arange(20.5, 132.5)
+    found = outlines.inside(outlines.polygons(rings).polygons, xs, ys).sum()
+    assert found == pytest.approx(sum(abs(outlines.signed_area(ring)) for ring in rings), rel=0.02)
+
+
+@pytest.mark.parametrize("polygons", [[], [[]], [[3.0, 3.0]], [[3.0, 3.0, 9.0, 3.0]]])
+def test_no_points_in_what_has_no_area(polygons: list[list[float]]) -> None:
+    assert not outlines.inside(polygons, np.arange(10.0), np.arange(10.0)).any()

@@ -11,7 +11,7 @@ from models.predictors.classifier import Classifier
 from models.predictors.damage import Damage
 from models.predictors.heads import Heads
 from models.predictors.instances import Instances
-from models.registry import GROUP, RegistryError, discover
+from models.registry import GROUP, JOINS, RegistryError, discover, joins
 from tests import weights
 from tests.fakes import Brightness, reader
 
@@ -175,3 +175,22 @@ def test_a_manifest_of_another_name_is_refused(tmp_path: Path) -> None:
     (tmp_path / "balloons.safetensors").rename(tmp_path / "kites.safetensors")
     with pytest.raises(WeightsError, match=r"kites\.json: the manifest is of 'balloons', expected 'kites'"):
         discover(weights_dir=tmp_path)
+
+
+def test_the_joins_that_ship_are_found_readers_after_changers() -> None:
+    names = [join.name for join in joins()]
+    assert names == ["parts_orientation", "damage_parts", "damage_vehicles", "summary"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("summary", "models.joins.nowhere:summary", "cannot be imported"),
+        ("summary", "models.joins.summary:nothing", "cannot be imported"),
+        ("summary", "models.joins.summary:lines", "expected a models.join.Join named 'summary'"),
+        ("other", "models.joins.summary:summary", "expected a models.join.Join named 'other'"),
+    ],
+)
+def test_a_join_that_is_none_is_refused_by_its_entry_point(name: str, value: str, said: str) -> None:
+    with pytest.raises(RegistryError, match=f"entry point {name} = .*{said}"):
+        joins([EntryPoint(name, value, JOINS)])

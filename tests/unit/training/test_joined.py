@@ -1,0 +1,146 @@
+"""Damages are placed on the parts that are found, and held against what was seen by eye; sides by the view."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from models.predictor import Options
+from models.predictors.attributes import EXAMPLE, AttributesAnswer
+from models.predictors.instances import Instance
+from models.registry import discover
+from tests import weights
+from tests.unit.models.joins.drawn import part, rectangle
+from tests.unit.training.found import instances, result
+from training.evaluate import summary
+from training.findings import Instances
+from training.joined import PLACES, Place, Placed, placed, places, settled_by
+from training.report import document, write
+
+SIDE = 40
+
+
+class Told:
+    """A predictor that says the same of every photo, in the order in which they come."""
+
+    name = "told"
+    specification = SimpleNamespace(batch_sizes=(1, 2), options=Options)
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers, self.asked = answers, 0
+
+    def prepare(self, photo: Any, region: Any, options: Any) -> dict[str, NDArray[np.int64]]:
+        self.asked += 1
+        return {"number": np.array(self.asked - 1)}
+
+    def run(self, batch: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[np.int64]]:
+        return batch
+
+    def finish(self, output: Any, header: Any, region: Any, options: Any) -> Any:
+        return self.answers[int(output["number"])]
+
+    def told(self, answer: Any) -> Any:
+        return answer
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> Path:
+    (tmp_path / "val").mkdir()
+    annotations = []
+    for number in (1, 2, 3):
+        Image.new("RGB", (SIDE, SIDE)).save(tmp_path / "val" / f"{number}.png")
+        annotations.append({"id": 10 * number, "segmentation": [rectangle(0, 0, 20, 20)]})
+    (tmp_path / "val.json").write_text(json.dumps({"annotations": annotations}))
+    return tmp_path / "val"
+
+
+def place(number: int, seen: str) -> Place:
+    return Place(f"{number}.png", 10 * number, "dent", seen, True)
+
+
+def test_damages_are_named_by_the_part_they_lie_on(pack: Path) -> None:
+    hood, half = part("hood", rectangle(0, 0, 40, 40)), part("trunk", rectangle(0, 0, 20, 10))
+    rows = [place(1, "hood"), place(2, "tailgate"), place(3, "wheel")]
+    found = placed(Told([hood], [half], []), pack, rows)  # type: ignore[arg-type]
+    assert [(one.part, one.right) for one in found] == [("hood", True), ("trunk", True), ("", False)]
+    assert [[share.share for share in one.told] for one in found] == [[1.0], [0.5], []]
+
+
+def test_a_row_without_its_outline_is_refused(pack: Path) -> None:
+    with pytest.raises(ValueError, match=r"val\.json: no annotation 40"):
+        placed(Told(), pack, [place(4, "hood")])  # type: ignore[arg-type]
+
+
+def test_the_table_that_comes_along_names_parts_that_there_are() -> None:
+    rows = places()
+    assert len({row.annotation for row in rows}) == len({row.file for row in rows}) == 60
+    known = discover(wanted=["parts"])["parts"].card.labels["label"]
+    assert {row.part for row in rows} <= {*known, ""}
+    assert {row.label for row in rows} <= set(weights.DAMAGES)
+    assert sum(row.sure for row in rows) > 30
+
+
+@pytest.mark.parametrize("line", ["a.png,x,dent,hood,yes", "a.png,1,dent,hood,maybe", "a.png,1"])
+def test_a_bad_row_is_named_by_its_line(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "places.csv"
+    path.write_text(PLACES.read_text().splitlines()[0] + f"\nb.png,1,dent,,no\n{line}\n")
+    with pytest.raises(ValueError, match="line 3"):
+        places(path)
+
+
+def view(yaw: float, confidence: float) -> AttributesAnswer:
+    region = {"x1": 0, "y1": 0, "x2": SIDE, "y2": SIDE, "source": "whole"}
+    return AttributesAnswer.model_validate(
+        {**EXAMPLE, "yaw_degrees": yaw, "yaw_confidence": confidence, "region": region}
+    )
+
+
+def test_a_sure_view_settles_sides_and_an_unsure_one_does_not() -> None:
+    door: list[Instance] = [part("front_right_door", rectangle(0, 0, 20, 20))]
+    photos = [np.zeros((SIDE, SIDE, 3), np.uint8)] * 3
+    views = Told(view(90.0, 0.9), view(90.0, 0.1), view(270.0, 0.9))
+    found = settled_by(views, photos, [door] * 3)  # type: ignore[arg-type]
+    assert [one[0].label for one in found] == ["front_left_door", "front_right_door", "front_right_door"]
+
+
+def test_who_tells_no_orientation_is_refused() -> None:
+    with pytest.raises(ValueError, match="told: tells no orientation"):
+        settled_by(Told([]), [np.zeros((SIDE, SIDE, 3), np.uint8)], [[]])  # type: ignore[arg-type]
+
+
+def with_joins() -> Instances:
+    """Of two damages one is named rightly; of three sided detections one is on the wrong side until it is settled."""
+    named = [
+        Placed(place(1, "hood"), [], "hood"),
+        Placed(place(2, ""), [], ""),
+        Placed(place(3, "wheel"), [], "hood"),
+        Placed(place(4, "wheel"), [], ""),
+    ]
+    plain = replace(instances(), mirror=[1, 0])
+    plain = replace(plain, boxes=[result(7, 0, 0, 0.9), result(7, 0, 50, 0.9), result(9, 0, 30, 0.9)])
+    settled = replace(plain, boxes=[result(7, 0, 0, 0.9), result(7, 1, 50, 0.9), result(9, 0, 30, 0.9)])
+    return replace(plain, settled=settled, placed=named)
+
+
+def test_figures_of_joins() -> None:
+    manifest = weights.manifest("damage", labels={"label": ["dent", "scratch"]})
+    found = summary(manifest, with_joins())
+    assert (found["damage_part_right"], found["damage_part_right_where_labelled"]) == (0.5, 0.3333)
+    assert (found["sides_mixed_up"], found["sides_mixed_up_settled"]) == (0.3333, 0.0)
+    assert "settled_mask_ap" in found
+
+
+def test_the_report_lists_every_damage(tmp_path: Path) -> None:
+    manifest = weights.manifest("damage", labels={"label": ["dent", "scratch"]})
+    found = with_joins()
+    told = document(manifest, found, summary(manifest, found), "carlens evaluate x", None)
+    page = write(tmp_path, told, found).read_text()
+    assert "Damages on parts" in page
+    assert "2 are named rightly" in page
+    assert [one["right"] for one in told["instances"]["placed"]] == [True, True, False, False]
