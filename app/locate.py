@@ -14,8 +14,6 @@ Box = tuple[float, float, float, float]
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 LEAST = 1.0
 """Pixels a side that must be left of a box after it is cut to the photo."""
-MOST = 16
-"""Regions of one photo that are read; a crowd of small ones would keep the device from everybody else."""
 
 
 def parse_box(text: str) -> Box:

@@ -24,8 +24,8 @@ from models.join import Join
 from models.registry import choose, discover
 
 DESCRIPTION = """
-Answers questions about photos of cars: where the car is damaged and how badly, which make and model it is, its colour
-and type, and from which side it is seen.
+Answers questions about photos of cars: where the car is damaged, on which part and how badly, which make and model it
+is, its colour and type, and from which side it is seen. `/v1/inspect` asks all of it at once and sums it up in words.
 
 **Send a photo** as a form (`curl -F file=@car.jpg http://127.0.0.1:8000/v1/damage`), as the raw body with an `image/*`
 content type, or as JSON, `{"image": "<base64>"}`. JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF and HEIC are read; the content

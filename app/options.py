@@ -11,16 +11,15 @@ from starlette.datastructures import QueryParams
 
 from app.ask import Ask
 from app.errors import InvalidOption
-from app.locate import MOST
 from app.schemas import AnyPredictor
-from models.predictor import Options
+from models.predictor import MOST_REGIONS, Options
 
 Chosen = TypeVar("Chosen", bound=Options)
 
 LISTS = (list, set, frozenset, tuple)
 VEHICLE = (
     "`auto`: the photo's main vehicle is found first, and what is around it is left out. `whole`: all of the photo is "
-    f"read. `all`: each vehicle is read, at most {MOST}; the answer has them under `vehicles`, the main one first."
+    f"read. `all`: each vehicle is read, at most {MOST_REGIONS}; the answer has them under `vehicles`, the main one first."
 )
 NOTES = {"default", "description", "title", "examples"}
 """What two predictors may say differently of an option they share."""

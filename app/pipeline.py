@@ -20,7 +20,7 @@ from app.budget import PixelBudget
 from app.errors import Problem, from_photo_error
 from app.failures import problem_of
 from app.finish import completed, finished
-from app.locate import MOST, named, scale_for, source
+from app.locate import named, scale_for, source
 from app.metrics import Metrics
 from app.pixels import Pixels
 from app.schemas import AnyPredictor, TaskTimings
@@ -31,7 +31,7 @@ from models.join import Join
 from models.language import Language
 from models.language import language as texts
 from models.photo import Header, Limits, Photo, PhotoError, Region, around, decode, read_header, whole
-from models.predictor import Arrays
+from models.predictor import MOST_REGIONS, Arrays
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -295,7 +295,7 @@ class Pipeline:
             if isinstance(outcome, Problem):
                 raise outcome
             regions = self.predictors[name].regions(outcome.value, header)
-            found = [region for region in regions if around(region, 0.0, header)][:MOST]
+            found = [region for region in regions if around(region, 0.0, header)][:MOST_REGIONS]
         except Exception as error:
             self._metrics.located(name, "failed")
             log.warning("request %s: %s failed, so nothing is known of its regions: %r", call.request_id, name, error)

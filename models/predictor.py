@@ -14,6 +14,9 @@ from models.photo import Header, Photo, Region
 Arrays = Mapping[str, NDArray[np.generic]]
 """Named arrays. One item has fixed shapes; a batch of them has a leading axis, the same for every name."""
 
+MOST_REGIONS = 16
+"""Regions of one photo that others read; a crowd of small ones would keep the device from everybody else."""
+
 State = Literal["loading", "ready", "failed", "unloaded"]
 
 

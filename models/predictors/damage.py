@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel, Field
 
 from models.photo import Header, Region
-from models.predictor import Arrays, Specification
+from models.predictor import MOST_REGIONS, Arrays, Specification
 from models.predictors.classifier import LabelScore
 from models.predictors.instances import EXAMPLE_INSTANCE, Instance, InstancesOptions, InstancesPredictor
 
@@ -31,7 +31,7 @@ class Detection(Instance):
     severity: LabelScore | None = Field(
         default=None,
         description="How bad this one is: minor, moderate or severe. Null where it was not graded: beyond the surest "
-        "16 of a photo, or where grading failed.",
+        f"{MOST_REGIONS} of a photo, or where grading failed.",
     )
     parts: list[PartShare] | None = Field(
         default=None,

@@ -47,7 +47,7 @@ class DamageSeverity(ClassifierPredictor[Options, LabelScore]):
     """A ResNet over grades, the mildest first, asked about each damage that `damage` found."""
 
     name = "damage_severity"
-    sources = ("damage", "photo")
+    sources = ("damage",)
     batch_sizes = (1, 2, 4, 8, 16)
 
     def check(self) -> None:

@@ -76,7 +76,7 @@ def test_the_command_line_works_as_shown(folder: Path) -> None:
 
 def test_the_table_of_options_is_complete() -> None:
     told = {(task.strip(), row[0].strip("`")) for row in table("option") for task in row[1].split(",")}
-    predictors = registry.discover(wanted=["attributes", "car_details", "damage"])
+    predictors = registry.discover(wanted=["attributes", "car_details", "damage", "parts"])
     wanted = {(name, option) for name, one in predictors.items() for option in one.specification.options.model_fields}
     assert issubclass(predictors["attributes"].specification.options, RegionOptions)
     assert told == wanted | {("inspect", "tasks")}

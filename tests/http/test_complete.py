@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.locate import MOST
 from models.photo import Photo
+from models.predictor import MOST_REGIONS
 from tests.fakes import Brightness, Finder, halves, photo, reader
 from tests.gateway import JPEG, application, reached, running, serving
 
@@ -76,10 +76,10 @@ async def test_nothing_found_is_nothing_asked() -> None:
 
 
 async def test_of_a_crowd_the_first_ones_are_asked_about() -> None:
-    boxes = [(float(n), 0.0, n + 30.0, 48.0) for n in range(MOST + 3)]
+    boxes = [(float(n), 0.0, n + 30.0, 48.0) for n in range(MOST_REGIONS + 3)]
     async with serving(finder(*boxes), grader()) as client:
         found = said(await client.post("/v1/vehicles", content=halves(), headers=JPEG))
-    assert [bool(one) for one in found] == [True] * MOST + [False] * 3
+    assert [bool(one) for one in found] == [True] * MOST_REGIONS + [False] * 3
 
 
 @pytest.mark.parametrize("step", ["fail_prepare", "fail_run", "fail_finish"])

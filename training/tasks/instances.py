@@ -16,6 +16,7 @@ from models.networks.detector import Detector
 from models.photo import Header, Photo, whole
 from training import augment, devices, growth, starts
 from training.augment import mirrored_labels
+from training.closeups import LEAST
 from training.data import formats
 from training.data.annotated import Annotated, Instance
 from training.data.archive import Archive
@@ -139,7 +140,7 @@ class InstancesTask(Task):
         return self.negatives.photo(self.empty[index - len(rows)]), []
 
     def sample(self, index: int, side: int, rng: np.random.Generator) -> Any:
-        """A random frame of the photo, maybe mirrored, with the instances of which at least a quarter is left."""
+        """A random frame of the photo, maybe mirrored, with the instances of which enough (`LEAST`) is left."""
         pixels, instances = self._read(index)
         height, width = pixels.shape[:2]
         part = None
@@ -165,7 +166,7 @@ class InstancesTask(Task):
             if (
                 box[2] - box[0] >= 3
                 and box[3] - box[1] >= 3
-                and left >= 0.25 * (full[2] - full[0]) * (full[3] - full[1])
+                and left >= LEAST * (full[2] - full[0]) * (full[3] - full[1])
             ):
                 label = self.mirror[instance.label] if mirrored else instance.label
                 kept.append((box, label + 1, rasterise(rings, side, side)))

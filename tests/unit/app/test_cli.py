@@ -18,7 +18,7 @@ from app.commands import inside, serve
 from app.commands.predict import Outcome, as_table
 from app.schemas import AnyPredictor
 from app.settings import Settings
-from models.language import language
+from models.language import Language, language
 from models.registry import GROUP
 from tests.fakes import Brightness, Finder, photo, reader
 
@@ -128,7 +128,12 @@ def test_predict_asks_in_the_language_that_is_wanted(
     fakes: dict[str, AnyPredictor], folder: Path, monkeypatch: pytest.MonkeyPatch, given: list[str], code: str
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr("app.routes.inspect.texts", lambda code: (asked.append(code), language(code))[1])
+
+    def texts(code: str) -> Language:
+        asked.append(code)
+        return language(code)
+
+    monkeypatch.setattr("app.routes.inspect.texts", texts)
     assert run("predict", folder / "car.jpg", *given)[0] == 0
     assert asked == [code]
 
