@@ -19,7 +19,8 @@ Chosen = TypeVar("Chosen", bound=Options)
 LISTS = (list, set, frozenset, tuple)
 VEHICLE = (
     "`auto`: the photo's main vehicle is found first, and what is around it is left out. `whole`: all of the photo is "
-    f"read. `all`: each vehicle is read, at most {MOST_REGIONS}; the answer has them under `vehicles`, the main one first."
+    f"read. `all`: each vehicle is read, {MOST_REGIONS} at most; the answer has them under `vehicles`, the main one "
+    "first."
 )
 NOTES = {"default", "description", "title", "examples"}
 """What two predictors may say differently of an option they share."""
