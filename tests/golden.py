@@ -12,7 +12,7 @@ from models.predictor import Arrays
 from models.predictors.weighted import WeightedPredictor
 from models.registry import discover
 
-NAMES = ("attributes", "car_details", "damage", "damage_severity", "severity", "vehicles")
+NAMES = ("attributes", "car_details", "damage", "damage_severity", "parts", "severity", "vehicles")
 FOLDER = Path(__file__).parent / "golden"
 PHOTO = Path(__file__).parents[1] / "openapi" / "examples" / "car.jpg"
 ROWS = 10  # detections kept, best first

@@ -148,6 +148,7 @@ def instances_figures(found: Instances) -> dict[str, float]:
     if near := found.close:
         figures |= _overall("close_box", near.photos, near.boxes, labels, "bbox", ("ap", "ap50"))
         figures |= _overall("close_mask", near.photos, near.masks, labels, "segm", ("ap", "ap50"))
+        figures |= _sides("close_", near)
     sure = found.sure()
     called = {one["image_id"] for one in sure}
     shown = [photo.id for photo in photos if photo.instances]
@@ -155,16 +156,23 @@ def instances_figures(found: Instances) -> dict[str, float]:
         figures["image_recall"] = sum(photo in called for photo in shown) / len(shown)
     if found.quiet:
         figures["image_false_alarm_rate"] = sum(map(bool, found.loud())) / len(found.quiet)
-    if any(other != label for label, other in enumerate(found.mirror)):
-        figures["sides_mixed_up"] = sides_mixed_up(photos, sure, found.mirror)
-        if by_view := found.settled:
-            figures["sides_mixed_up_settled"] = sides_mixed_up(photos, by_view.sure(), found.mirror)
-            figures |= _overall("settled_mask", by_view.photos, by_view.masks, labels, "segm", ("ap",))
+    figures |= _sides("", found)
     if found.placed:
         figures["damage_part_right"] = sum(one.right for one in found.placed) / len(found.placed)
         labelled = [one.right for one in found.placed if one.place.part]
         figures["damage_part_right_where_labelled"] = sum(labelled) / max(1, len(labelled))
     return _rounded(figures)
+
+
+def _sides(name: str, found: Instances) -> dict[str, float]:
+    """How often left and right are mixed up, and how often once the view has settled them; nothing where no label is of
+    a side."""
+    if all(other == label for label, other in enumerate(found.mirror)):
+        return {}
+    figures = {f"{name}sides_mixed_up": sides_mixed_up(found.photos, found.sure(), found.mirror)}
+    if found.settled:
+        figures[f"{name}sides_mixed_up_settled"] = sides_mixed_up(found.photos, found.settled.sure(), found.mirror)
+    return figures
 
 
 def _overall(
@@ -245,18 +253,28 @@ def _instances(predictor: InstancesPredictor[Any, Any], task: InstancesTask) -> 
     )
     if task.placed:
         found = replace(found, placed=joined.placed(predictor, task.placed, joined.places()))
-    if task.view:
-        view = open_predictor(task.view, predictor.weights.path.parent)
-        view.load(predictor.card.device)
-        settled = joined.settled_by(view, (read(photo.file) for photo in photos), told)
-        boxes, masks = results(photos, settled, task.labels)
-        found = replace(found, settled=replace(found, boxes=boxes, masks=masks))
+    settle = partial(_settled, task, predictor)
+    found = settle(found, told)
     if not task.close:
         return found
     near = CloseUps(photos, task.archives["val"])
-    boxes, masks = results(near.photos, detections(predictor, near.photos, near.photo), task.labels)
+    told = detections(predictor, near.photos, near.photo)
+    boxes, masks = results(near.photos, told, task.labels)
     close = replace(found, photos=near.photos, boxes=boxes, masks=masks, quiet_files=[], quiet=[], read=near.photo)
-    return replace(found, close=close)
+    return replace(found, close=settle(close, told))
+
+
+def _settled(
+    task: InstancesTask, predictor: InstancesPredictor[Any, Any], found: Instances, told: list[list[Instance]]
+) -> Instances:
+    """The same, with what was `told` of its photos once more, sides settled by the view; as it is without one."""
+    if not task.view:
+        return found
+    view = open_predictor(task.view, predictor.weights.path.parent)
+    view.load(predictor.card.device)
+    settled = joined.settled_by(view, (found.read(photo.file) for photo in found.photos), told)
+    boxes, masks = results(found.photos, settled, task.labels)
+    return replace(found, settled=replace(found, boxes=boxes, masks=masks))
 
 
 def summary(manifest: Manifest, found: Findings) -> dict[str, float]:

@@ -35,6 +35,13 @@ class Recipe(BaseModel):
     clip: float = Field(default=5.0, description="Largest gradient norm")
     smoothing: float = 0.0
     average: float = Field(default=0.0, description="Decay of the weights' moving average; 0 for none")
+    blend: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Share of the start's weights in what is stored (WiSE-FT, Wortsman et al. 2022, arXiv:2109.01903): "
+        "for a start `weights:NAME` of the same labels",
+    )
     seed: int = 0
     accumulate: int = Field(default=1, ge=1, description="Parts of a batch computed one after the other")
     evaluate_every: float = Field(default=0.0, ge=0, description="Epochs between figures on `val`; 0: at the end alone")
@@ -67,6 +74,8 @@ class Recipe(BaseModel):
     def _fits(self) -> "Recipe":
         if self.batch % self.accumulate:
             raise ValueError(f"accumulate: a batch of {self.batch} has no {self.accumulate} equal parts")
+        if self.blend and not self.start.startswith("weights:"):
+            raise ValueError("blend: mixes in the weights that the run went on from, so start must be weights:NAME")
         if self.keep_best and not self.evaluate_every:
             raise ValueError("keep_best: set evaluate_every, the epochs between measurements, too")
         return self

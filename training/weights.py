@@ -16,6 +16,7 @@ from training import calibrate, evaluate, growth, starts
 from training.devices import CPU
 from training.findings import Instances
 from training.loop import Task
+from training.recipe import Recipe
 from training.tasks.classifier import ClassifierTask
 from training.tasks.heads import HeadsTask
 from training.tasks.instances import InstancesTask
@@ -27,7 +28,22 @@ def stored_state(task: Task, state: dict[str, torch.Tensor]) -> dict[str, np.nda
     if isinstance(task, ClassifierTask) and task.architecture != task.recipe.architecture:
         inner = growth.grow(inner, task.architecture, task.recipe.architecture)
     arrays = {name: value.contiguous().numpy() for name, value in inner.items()}
-    return shrink(arrays)
+    return shrink(_blended(arrays, task.recipe))
+
+
+def _blended(state: dict[str, np.ndarray], recipe: Recipe) -> dict[str, np.ndarray]:
+    """The state with the recipe's share of the weights that the run went on from; counters stay. Raises `ValueError`
+    where these are of other shapes."""
+    if not recipe.blend:
+        return state
+    before = find(recipe.start.removeprefix(starts.SHIPPED)).tensors()
+    if other := [name for name, value in state.items() if before[name].shape != value.shape]:
+        raise ValueError(f"blend: {other[0]} has another shape in {recipe.start}")
+    blended = dict(state)
+    for name, value in state.items():
+        if value.dtype.kind == "f":
+            blended[name] = (value + recipe.blend * (before[name] - value)).astype(value.dtype)
+    return blended
 
 
 def machine() -> str:
@@ -96,6 +112,8 @@ def _notes(task: Task, state: Mapping[str, torch.Tensor]) -> str:
             f"Went on from the weights sha256:{before.sha256[:12]}, which had {before.training.epochs:g} epochs in "
             f"{before.training.hours:g} hours from {before.training.start}."
         )
+    if recipe.blend:
+        notes.append(f"What is stored is {recipe.blend:.0%} those weights and the rest what the run came to.")
     if isinstance(task, ClassifierTask) and task.architecture != recipe.architecture:
         blocks = growth.inserted_blocks(task.architecture, recipe.architecture)
         notes.append(

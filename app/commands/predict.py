@@ -11,7 +11,7 @@ import httpx
 import typer
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from app.along import silent
 from app.commands.inside import choose, fail, read_settings, running
@@ -170,11 +170,11 @@ def as_table(outcomes: list[Outcome], names: Iterable[str]) -> Table:
     columns = list(names)
     answered = [(outcome.photo, outcome.answer) for outcome in outcomes if outcome.answer]
     summed = any(answer.get("summary") is not None for _, answer in answered)
-    table = Table("Photo", *columns, *(["summary"] if summed else []), show_lines=True)
+    table = Table("Photo", *([Column("summary", min_width=24)] if summed else []), *columns, show_lines=True)
     for photo, answer in answered:
+        lines = "\n".join(line["text"] for line in answer.get("summary") or []) or "-"
         row = [summary(answer["results"].get(name)) for name in columns]
-        lines = [line["text"] for line in answer.get("summary") or []]
-        table.add_row(str(photo), *row, *(["\n".join(lines) or "-"] if summed else []))
+        table.add_row(str(photo), *([lines] if summed else []), *row)
     return table
 
 

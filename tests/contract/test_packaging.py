@@ -66,7 +66,7 @@ def test_every_file_of_the_packages_is_in_the_wheel(root: Path, wheel: zipfile.Z
 def test_the_wheel_carries_the_licence_and_the_predictors_weights(wheel: zipfile.ZipFile) -> None:
     names = wheel.namelist()
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
-    for predictor in ("attributes", "car_details", "damage", "damage_severity", "severity", "vehicles"):
+    for predictor in ("attributes", "car_details", "damage", "damage_severity", "parts", "severity", "vehicles"):
         assert f"models/weights/{predictor}.json" in names
         assert f"models/weights/{predictor}.safetensors" in names
 

@@ -118,8 +118,8 @@ def test_predict_prints_the_summary_where_there_is_one() -> None:
     quiet, other = {"results": {"damage": None}, "summary": []}, {"results": {"plain": None}}
     outcomes = [Outcome(Path(f"{n}.jpg"), answer) for n, answer in enumerate([told, quiet, None, other])]
     table = as_table(outcomes, ["damage"])
-    assert [column.header for column in table.columns] == ["Photo", "damage", "summary"]
-    assert list(table.columns[2].cells) == ["severe dent\nminor scratch", "-", "-"]
+    assert [column.header for column in table.columns] == ["Photo", "summary", "damage"]
+    assert list(table.columns[1].cells) == ["severe dent\nminor scratch", "-", "-"]
     assert [column.header for column in as_table(outcomes[3:], ["plain"]).columns] == ["Photo", "plain"]
 
 

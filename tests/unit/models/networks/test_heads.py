@@ -1,5 +1,6 @@
 """One trunk, one row of logits per head."""
 
+import pytest
 import torch
 from torchvision.models import resnet18
 
@@ -50,3 +51,26 @@ def test_dropout_works_in_training_alone() -> None:
         assert not torch.equal(network(photos())["color"], network(photos())["color"])
         network.eval()
         assert torch.equal(network(photos())["color"], network(photos())["color"])
+
+
+def test_a_mirrored_photo_is_the_mirrored_answer_of_one_that_looks_twice() -> None:
+    torch.manual_seed(1)
+    twice = MultiHead("resnet18", {"side": 3, "color": 2}, mirrored={"side": [1, 0, 2]}).eval()
+    given = photos(2)
+    with torch.inference_mode():
+        there, back = twice(given), twice(given.flip(2))
+        once = [twice.network(twice.normalise(image)) for image in (given, given.flip(2))]
+    torch.testing.assert_close(there["color"], back["color"], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(there["side"], back["side"][:, [1, 0, 2]], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(there["side"], (once[0]["side"] + once[1]["side"][:, [1, 0, 2]]) / 2)
+    assert not torch.allclose(there["side"], once[0]["side"], atol=1e-3)
+    torch.manual_seed(0)
+    learning = twice.train()(given)["color"]
+    torch.manual_seed(0)
+    torch.testing.assert_close(learning, twice.network(twice.normalise(given))["color"])  # one look
+
+
+@pytest.mark.parametrize("order", [[0, 1], [0, 1, 1], [0, 1, 3], []])
+def test_an_order_that_is_none_is_refused(order: list[int]) -> None:
+    with pytest.raises(ValueError, match="mirrored: side needs each"):
+        MultiHead("resnet18", {"side": 3}, mirrored={"side": order})
