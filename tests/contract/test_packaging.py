@@ -12,19 +12,24 @@ from pathlib import Path
 
 import pytest
 
+from models.join import Join
 from models.predictor import Predictor
 
 PACKAGES = ("app", "models", "training")
 
 
 def entries() -> list[metadata.EntryPoint]:
-    groups = ("carlens.predictors", "carlens.kinds", "carlens.commands", "console_scripts")
+    groups = ("carlens.predictors", "carlens.kinds", "carlens.joins", "carlens.commands", "console_scripts")
     return [entry for entry in metadata.distribution("carlens").entry_points if entry.group in groups]
 
 
 @pytest.mark.parametrize("entry", entries(), ids=lambda entry: f"{entry.group}-{entry.name}")
 def test_an_entry_point_resolves(entry: metadata.EntryPoint) -> None:
     loaded = entry.load()
+    if entry.group == "carlens.joins":
+        assert isinstance(loaded, Join)
+        assert loaded.name == entry.name
+        return
     assert callable(loaded)
     if entry.group == "carlens.predictors":
         assert issubclass(loaded, Predictor)

@@ -3,7 +3,7 @@
 import io
 import threading
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -87,3 +87,19 @@ class Crops(Archive):
         if x1 >= pixels.shape[1] or y1 >= pixels.shape[0]:
             raise ValueError(f"{self.path}: the box of {name!r} begins outside the photo")
         return np.ascontiguousarray(pixels[y1:y2, x1:x2])
+
+
+class Several(Archive):
+    """Photos of several archives; a name that more than one has is the first one's."""
+
+    def __init__(self, archives: Sequence[Archive]) -> None:
+        self.path = archives[0].path
+        self._places = {name: one for one in reversed(archives) for name in one.names()}
+
+    def names(self) -> list[str]:
+        return sorted(self._places)
+
+    def read(self, name: str) -> bytes:
+        if name not in self._places:
+            raise FileNotFoundError(f"{self.path} and others: no file {name!r}")
+        return self._places[name].read(name)

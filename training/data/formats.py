@@ -1,12 +1,13 @@
 """Which reader a recipe's photos and labels need: named by `data.format`, else told from the files."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from training.data import annotated, cardd, coco, datumaro, folders, regions, stanford, table, via, yolo
+from training.data import annotated, cardd, coco, datumaro, folders, label_table, regions, stanford, table, via, yolo
 from training.data.annotated import Annotated, Labels
-from training.data.archive import Archive
+from training.data.archive import Archive, Several
 from training.data.problems import Problems
 from training.data.table import Row
 from training.recipe import Recipe
@@ -17,11 +18,30 @@ T = TypeVar("T")
 
 
 def instances(recipe: Recipe, data: Path) -> dict[str, tuple[list[Annotated], Archive]]:
-    """Photos with their instances, and the archive of the photos, for `train` and `val`.
+    """Photos with their instances, and the archive of the photos, for `train` and `val`. Those of `data.more`, with
+    their COCO labels `data.more_labels` (in the data folder, or beside this file), are added to `train`.
 
     Raises `DataError` with all that is broken in either, `ValueError` where the recipe does not fit the files.
     """
-    return _both(lambda split: _instances(recipe, data, split))
+    found = _both(lambda split: _instances(recipe, data, split))
+    if "more" in recipe.data:
+        found["train"] = _with_more(recipe, data, *found["train"])
+    return found
+
+
+def _with_more(
+    recipe: Recipe, data: Path, photos: list[Annotated], archive: Archive
+) -> tuple[list[Annotated], Archive]:
+    """The photos and those of `data.more`; numbers go on, and files must not be called the same."""
+    path, other = label_table.find(data, _key(recipe, "more_labels")), Archive(data / recipe.data["more"])
+    problems, more = Problems(), coco.read(path, Labels(list(recipe.task["labels"]), recipe.task.get("rename", {})))
+    annotated.check_files((photo.file for photo in more), other.names(), path, problems)
+    for file in {photo.file for photo in photos} & {photo.file for photo in more}:
+        problems.add(path, f"{file} is also a photo of {archive.path}")
+    problems.check()
+    first = max((photo.id for photo in photos), default=0) + 1
+    numbered = [replace(photo, id=first + number) for number, photo in enumerate(more)]
+    return [*photos, *numbered], Several([archive, other])
 
 
 def labelled(recipe: Recipe, data: Path, labels: list[str]) -> dict[str, tuple[list[Row], Archive]]:

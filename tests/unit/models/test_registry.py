@@ -126,7 +126,7 @@ def test_missing_weights_are_told_by_name(tmp_path: Path, monkeypatch: pytest.Mo
         discover(wanted=["damage"])
 
 
-INSTALLED = ["attributes", "car_details", "damage", "damage_severity", "severity", "vehicles"]
+INSTALLED = ["attributes", "car_details", "damage", "damage_severity", "parts", "severity", "vehicles"]
 
 
 def test_weights_of_ones_own_are_served_by_their_kind(tmp_path: Path) -> None:

@@ -132,7 +132,8 @@ def test_instances_of_close_ups_and_with_sides(data: Path, tmp_path: Path) -> No
     assert found.close.read(found.close.photos[0].file).shape[2] == 3
     told = summary(predictor.manifest, found)
     plain = summary(predictor.manifest, replace(found, close=None, mirror=list(range(6))))
-    extra = {"close_box_ap", "close_box_ap50", "close_mask_ap", "close_mask_ap50", "sides_mixed_up"}
+    extra = {f"close_{kind}_{ap}" for kind in ("box", "mask") for ap in ("ap", "ap50")}
+    extra |= {"close_sides_mixed_up", "sides_mixed_up"}
     assert set(told) - set(plain) == extra
     assert {name: told[name] for name in plain} == plain
 

@@ -64,7 +64,7 @@ def test_a_size_is_drawn_for_each_step() -> None:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_recipe_parses_and_is_served(name: str) -> None:
     recipe = read(name)
-    assert served(recipe).name == name.removesuffix("_second")
+    assert served(recipe).name == name.removesuffix("_second").removesuffix("_third")
     assert recipe.sizes[0][0] == 0
     assert recipe.side(0.0) <= recipe.side(1.0)
     assert "research and non-commercial" in recipe.terms["weights"]
@@ -128,7 +128,9 @@ def test_a_wrong_change_is_told_by_its_key(change: str, expected: str) -> None:
 
 @pytest.mark.parametrize("name", ["damages", "no/such/file.toml"])
 def test_an_unknown_recipe_tells_those_there_are(name: str) -> None:
-    with pytest.raises(ValueError, match="known are attributes, attributes_binary, attributes_second, balloons, "):
+    with pytest.raises(
+        ValueError, match="known are attributes, attributes_binary, attributes_second, "
+    ):
         read(name)
 
 
@@ -165,3 +167,11 @@ def test_a_recipe_knows_its_file_whatever_it_names_the_weights() -> None:
 
 def test_what_is_called_otherwise_is_served_by_its_kind() -> None:
     assert served(recipes.read("attributes", ["name=boats"])).name == "boats"
+
+
+def test_weights_are_mixed_only_with_those_the_run_went_on_from() -> None:
+    assert read("attributes_third").blend == 0.3
+    with pytest.raises(ValueError, match="start must be weights:NAME"):
+        read("damage", ["blend=0.5"])
+    with pytest.raises(ValueError, match="less than 1"):
+        read("attributes_third", ["blend=1.0"])

@@ -21,7 +21,7 @@ from training.commands.evaluate import evaluate
 from training.commands.train import train
 from training.evaluate import figures
 from training.tasks.classifier import ClassifierTask
-from training.weights import stored_state
+from training.weights import _blended, stored_state
 
 CHANGES = {"attributes": drawn.HEADS, "car_details": drawn.CLASSIFIER, "damage": drawn.INSTANCES}
 
@@ -204,3 +204,17 @@ def test_evaluate_tells_what_is_wrong(data: Path, tmp_path: Path, capsys: pytest
     with pytest.raises(typer.Exit):
         evaluate("damage", data=data, weights=tmp_path, device="cpu")
     assert "damage.json" in capsys.readouterr().err
+
+
+def test_weights_may_be_mixed_with_those_they_went_on_from() -> None:
+    before = find("attributes").tensors()
+    state = {name: value + 1 if value.dtype.kind == "f" else value for name, value in before.items()}
+    found = _blended(state, recipes.read("attributes_third", ["blend=0.25"]))
+    assert set(found) == set(before)
+    for name, value in found.items():
+        expected = before[name] + 0.75 if value.dtype.kind == "f" else before[name]
+        assert value.dtype == state[name].dtype
+        np.testing.assert_allclose(value, expected, rtol=2e-3, atol=2e-3)
+    state["heads.fc_type.bias"] = np.zeros(3, np.float32)
+    with pytest.raises(ValueError, match=r"blend: heads\.fc_type\.bias has another shape in weights:attributes"):
+        _blended(state, recipes.read("attributes_third"))

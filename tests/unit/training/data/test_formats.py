@@ -95,6 +95,33 @@ def test_every_format_gives_the_same(tmp_path: Path, form: str, named: bool) -> 
         assert archive.photo(photo.file).shape == (40, 60, 3)
 
 
+def with_more(root: Path, file: str = "b.png") -> dict[str, str]:
+    data = draw_coco(root)
+    sets.photos(root / "other", ["b.png", "c.png"])
+    sets.write(root / "more.json", coco(file))
+    return data | {"more": "other", "more_labels": "more.json"}
+
+
+def test_photos_of_another_archive_are_added_to_train(tmp_path: Path) -> None:
+    found = formats.instances(recipe(with_more(tmp_path)), tmp_path)
+    photos, archive = found["train"]
+    assert [(photo.id, photo.file, len(photo.instances)) for photo in photos] == [(1, "a.png", 1), (2, "b.png", 1)]
+    assert all(archive.photo(photo.file).shape == (40, 60, 3) for photo in photos)
+    assert archive.names() == ["a.png", "b.png", "c.png"]
+    assert [photo.file for photo in found["val"][0]] == ["a.png"]
+    with pytest.raises(FileNotFoundError, match=r"no file 'd\.png'"):
+        archive.read("d.png")
+
+
+@pytest.mark.parametrize(("file", "said"), [("a.png", "a.png"), ("d.png", "photo 'd.png' does not exist")])
+def test_more_photos_that_are_missing_or_called_the_same_are_told(tmp_path: Path, file: str, said: str) -> None:
+    data = with_more(tmp_path, file)
+    if file == "a.png":
+        sets.photos(tmp_path / "other", ["a.png"])
+    with pytest.raises(ValueError, match=re.escape(said)):
+        formats.instances(recipe(data), tmp_path)
+
+
 def test_problems_of_both_splits_are_told_together(tmp_path: Path) -> None:
     data = draw_coco(tmp_path)
     sets.write(tmp_path / "train.json", coco("b.png"))
