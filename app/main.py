@@ -18,10 +18,10 @@ from app.routes import annotated, docs, health, inspect, models, predict
 from app.routes import metrics as metrics_route
 from app.schemas import AnyPredictor
 from app.settings import Settings
-from models import registry
 from models.backends import resolve_device
 from models.join import Join
 from models.registry import choose, discover
+from models.registry import joins as installed_joins
 
 DESCRIPTION = """
 Answers questions about photos of cars: where the car is damaged, on which part and how badly, which make and model it
@@ -67,7 +67,7 @@ def create_app(
     batcher = Batcher(device, queue_limit=settings.queue_limit, observer=metrics)
     for name, one in served.items():
         batcher.add(name, one.load, one.run, one.specification.inputs, one.specification.batch_sizes)
-    pipeline = Pipeline(settings, served, batcher, metrics, registry.joins() if joins is None else joins)
+    pipeline = Pipeline(settings, served, batcher, metrics, installed_joins() if joins is None else joins)
     silent = along.silent(served)
     asked = {name: one for name, one in served.items() if name not in silent}
     door = Door(settings, pipeline, metrics)

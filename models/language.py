@@ -32,10 +32,11 @@ class Language:
         return self.lines[key].format(damage=name, place=place, grade=graded)
 
 
-def codes() -> list[str]:
+@cache
+def codes() -> tuple[str, ...]:
     """The languages that there are tables for, the default first."""
     found = sorted(path.stem for path in FOLDER.glob("*.toml"))
-    return [DEFAULT, *(code for code in found if code != DEFAULT)]
+    return (DEFAULT, *(code for code in found if code != DEFAULT))
 
 
 @cache
