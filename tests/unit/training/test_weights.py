@@ -207,8 +207,8 @@ def test_evaluate_tells_what_is_wrong(data: Path, tmp_path: Path, capsys: pytest
 
 
 def test_weights_may_be_mixed_with_those_they_went_on_from() -> None:
-    before = find("attributes").tensors()
-    state = {name: value + 1 if value.dtype.kind == "f" else value for name, value in before.items()}
+    before: dict[str, Any] = find("attributes").tensors()
+    state: dict[str, Any] = {name: value + 1 if value.dtype.kind == "f" else value for name, value in before.items()}
     found = _blended(state, recipes.read("attributes_third", ["blend=0.25"]))
     assert set(found) == set(before)
     for name, value in found.items():
