@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.answers import Box, PolygonMask
 from models.joins.damage_parts import shares
-from models.joins.parts_orientation import SURE, settled
+from models.joins.parts_orientation import by_view
 from models.photo import whole
 from models.predictors.attributes import AttributesAnswer
 from models.predictors.damage import Detection, PartShare
@@ -109,6 +109,5 @@ def settled_by(
         answer = view.finish(output, header, whole(header), view.specification.options())
         if not isinstance(answer, AttributesAnswer):
             raise ValueError(f"{view.name}: tells no orientation to settle sides by")
-        sure = answer.yaw_confidence >= SURE
-        told.append(settled(parts, answer.yaw_degrees, answer.region) if sure else list(parts))
+        told.append(by_view(parts, answer))
     return told

@@ -63,12 +63,16 @@ def _inside(part: Instance, region: RegionRead) -> bool:
     return region.x1 <= x <= region.x2 and region.y1 <= y <= region.y2
 
 
+def by_view(parts: Sequence[Instance], attributes: AttributesAnswer) -> list[Instance]:
+    """The parts, settled where the orientation is sure, else as they are."""
+    if attributes.yaw_confidence < SURE:
+        return list(parts)
+    return settled(parts, attributes.yaw_degrees, attributes.region)
+
+
 def run(seen: Together) -> PartsAnswer:
     parts: PartsAnswer = seen.answers["parts"]
-    attributes: AttributesAnswer = seen.answers["attributes"]
-    if attributes.yaw_confidence < SURE:
-        return parts
-    return parts.model_copy(update={"parts": settled(parts.parts, attributes.yaw_degrees, attributes.region)})
+    return parts.model_copy(update={"parts": by_view(parts.parts, seen.answers["attributes"])})
 
 
 parts_orientation = Join(
