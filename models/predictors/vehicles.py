@@ -1,6 +1,8 @@
 """`vehicles`: every vehicle in a photo, and which one is meant; other predictors read the regions it finds."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,13 +11,21 @@ from pydantic import BaseModel, Field
 from models import boxes as rectangles
 from models.answers import Box
 from models.drawing import Drawn, draw_instances
-from models.main_vehicle import BARELY, main_vehicle
+from models.main_vehicle import BARELY, SURE, main_vehicle
 from models.photo import Header, Photo, Region, fitted
-from models.predictor import Arrays, Options, Specification
+from models.predictor import Arrays, Options, Specification, Tensor
 from models.predictors.weighted import WeightedPredictor
 
 OVERLAP = 0.45
 """Boxes that overlap more are of one vehicle, whatever their types: a pick-up is seen as car and truck at once."""
+
+
+CLOSER = 1.5
+"""By how much larger at least the photo is read again where nothing sure was seen: what is too small or too blurred for
+one size is mostly found at the other."""
+
+STRIDE = 32
+"""Pixels of the input between the network's coarsest cells: its sides are multiples of it."""
 
 
 class VehiclesOptions(Options):
@@ -54,7 +64,8 @@ class VehiclesAnswer(BaseModel):
 
 
 class Vehicles(WeightedPredictor[VehiclesOptions, VehiclesAnswer]):
-    """A one-stage detector whose cells are merged here, so that its device sees fixed shapes only."""
+    """A one-stage detector whose cells are merged here, so that its device sees fixed shapes only. A photo in which
+    nothing sure is seen is looked at a second time, larger, and the cells of both looks are merged."""
 
     name = "vehicles"
     kind = "boxes"
@@ -62,13 +73,42 @@ class Vehicles(WeightedPredictor[VehiclesOptions, VehiclesAnswer]):
     batch_sizes = (1, 2, 4, 8)
 
     def describe(self) -> Specification:
-        return self.specify(
+        width, height = self.closer
+        plain = self.specify(
             description="Every vehicle with its type, score and box. `main` marks the one that the photo is about: the "
-            "one that fills the frame, not the sharpest in the background. In a close-up there is none.",
+            "one that fills the frame, not the sharpest in the background. In a close-up there is none. A photo in "
+            "which nothing sure is seen is looked at twice, the second time larger, which takes longer.",
             options=VehiclesOptions,
             answer=VehiclesAnswer,
             example=EXAMPLE,
         )
+        return replace(plain, inputs={**plain.inputs, "closer": Tensor((height, width, 3))}, reads=(width, height))
+
+    @property
+    def closer(self) -> tuple[int, int]:
+        """Width and height of the second look."""
+        size = self.manifest.input
+        return _larger(size.width), _larger(size.height)
+
+    def prepare(self, photo: Photo, region: Region, options: VehiclesOptions) -> Arrays:
+        return {**super().prepare(photo, region, options), "closer": photo.letterboxed(region, *self.closer)}
+
+    def run(self, batch: Arrays) -> Arrays:
+        """`boxes` (batch, cells, 4) and `scores` (batch, cells, types) of the first look, and of the second
+        `closer_boxes` and `closer_scores`, with scores of 0 for photos that had none; each in its own input's pixels.
+        """
+        first = self.backend.run({"image": batch["image"]})
+        unsure = np.flatnonzero(first["scores"].max(axis=(1, 2)) < SURE)
+        if not len(unsure):
+            return dict(first)
+        size = next(size for size in self.batch_sizes if size >= len(unsure))
+        rows = np.resize(unsure, size)  # padded by the same photos over again
+        second = self.backend.run({"image": batch["closer"][rows]})
+        for name, found in second.items():
+            every = np.zeros((len(batch["image"]), *found.shape[1:]), found.dtype)
+            every[unsure] = found[: len(unsure)]
+            first = {**first, f"closer_{name}": every}
+        return first
 
     def finish(self, output: Arrays, header: Header, region: Region, options: VehiclesOptions) -> VehiclesAnswer:
         types, scores, boxes = self._found(output, header, region, options)
@@ -90,18 +130,17 @@ class Vehicles(WeightedPredictor[VehiclesOptions, VehiclesAnswer]):
         self, output: Arrays, header: Header, region: Region, options: VehiclesOptions
     ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
         """Type, score and box in the photo's pixels of every vehicle, best first, however faint the main one may be."""
-        every = output["scores"].astype(np.float64)
-        scores = every.max(axis=1)
         faintest = BARELY if options.min_score is None else min(BARELY, options.min_score)
-        cells = np.flatnonzero((scores > 0) & (scores >= faintest))
-        cells = cells[np.argsort(-scores[cells], kind="stable")[:CELLS]]
         size = self.manifest.input
-        columns, rows = fitted(region, size.width, size.height)
-        stretch = np.array([(region.x2 - region.x1) / columns, (region.y2 - region.y1) / rows] * 2)
-        boxes = output["boxes"][cells].astype(np.float64) * stretch + [region.x1, region.y1] * 2
-        boxes = np.clip(boxes, 0, [header.width, header.height] * 2)
-        kept = rectangles.suppress(boxes, scores[cells], OVERLAP)
-        return every[cells[kept]].argmax(axis=1), scores[cells[kept]], boxes[kept]
+        looks = [_seen(output["boxes"], output["scores"], region, (size.width, size.height), faintest)]
+        if "closer_boxes" in output:
+            looks.append(_seen(output["closer_boxes"], output["closer_scores"], region, self.closer, faintest))
+        boxes, every = (np.concatenate(parts) for parts in zip(*looks, strict=True))
+        scores = every.max(axis=1)
+        best = np.argsort(-scores, kind="stable")[:CELLS]
+        boxes, every, scores = np.clip(boxes[best], 0, [header.width, header.height] * 2), every[best], scores[best]
+        kept = rectangles.suppress(boxes, scores, OVERLAP)
+        return every[kept].argmax(axis=1), scores[kept], boxes[kept]
 
     def regions(self, answer: VehiclesAnswer, header: Header) -> Sequence[Region]:
         """The vehicles' boxes in the answer's order; none where there is no main one: the photo is to be read whole
@@ -116,6 +155,26 @@ class Vehicles(WeightedPredictor[VehiclesOptions, VehiclesAnswer]):
 
 CELLS = 1000
 """Of more cells than these the faintest are left out before boxes are merged, so that no photo takes long."""
+
+
+def _larger(side: int) -> int:
+    """The first multiple of the network's stride that is `CLOSER` times the side or more."""
+    return math.ceil(CLOSER * side / STRIDE) * STRIDE
+
+
+def _seen(
+    boxes: NDArray[np.generic],
+    scores: NDArray[np.generic],
+    region: Region,
+    size: tuple[int, int],
+    faintest: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Boxes in the photo's pixels and scores by type of the cells of one look, read at `size`, that are not fainter."""
+    best = scores.max(axis=1)
+    cells = np.flatnonzero((best > 0) & (best >= faintest))
+    columns, rows = fitted(region, *size)
+    stretch = np.array([(region.x2 - region.x1) / columns, (region.y2 - region.y1) / rows] * 2)
+    return boxes[cells].astype(np.float64) * stretch + [region.x1, region.y1] * 2, scores[cells].astype(np.float64)
 
 
 def _vehicle(label: str, score: float, box: NDArray[np.float64], header: Header, main: bool) -> Vehicle:

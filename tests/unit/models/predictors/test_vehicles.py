@@ -103,12 +103,90 @@ def test_without_a_main_vehicle_the_photo_is_read_whole(vehicles: Vehicles) -> N
     assert vehicles.regions(finish(vehicles), WIDE) == []
 
 
+class Looks:
+    """A backend that is sure (0.9) of what is bright in the first size, and sees everything (0.6) in the second. Its
+    one cell has the brightness as its box, so that a row shows which photo it came from."""
+
+    name = "looks"
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, ...]] = []
+
+    def run(self, batch: dict[str, NDArray[np.uint8]]) -> dict[str, NDArray[np.generic]]:
+        image = batch["image"]
+        self.asked.append(image.shape)
+        bright = image[:, 0, 0, 0].astype(np.float32)
+        scores = np.full((len(image), 1, 4), 0.1, np.float32)
+        scores[:, 0, 0] = np.where(bright > 100, 0.9, 0.1) if image.shape[1] == 32 else 0.6
+        return {"boxes": np.repeat(bright, 4).reshape(-1, 1, 4), "scores": scores}
+
+
+@pytest.fixture
+def looks(tmp_path: Path) -> Vehicles:
+    weights.write(tmp_path, weights.manifest("vehicles", thresholds=dict.fromkeys(LABELS, 0.3)))
+    predictor = Vehicles(weights_dir=tmp_path)
+    predictor.backend = Looks()  # type: ignore[assignment]
+    return predictor
+
+
+def batch(*brightness: int) -> dict[str, NDArray[np.uint8]]:
+    light = np.array(brightness, np.uint8)[:, None, None, None]
+    return {
+        "image": np.broadcast_to(light, (len(brightness), 32, 32, 3)),
+        "closer": np.broadcast_to(light, (len(brightness), 64, 64, 3)),
+    }
+
+
+def test_only_photos_with_nothing_sure_are_looked_at_again(looks: Vehicles) -> None:
+    found = looks.run(batch(200, 20, 210, 30))
+    assert looks.backend.asked == [(4, 32, 32, 3), (2, 64, 64, 3)]  # type: ignore[attr-defined]
+    assert found["boxes"][:, 0, 0].tolist() == [200, 20, 210, 30]
+    assert found["closer_boxes"][:, 0, 0].tolist() == [0, 20, 0, 30]
+    assert found["closer_scores"].max(axis=(1, 2)).tolist() == pytest.approx([0, 0.6, 0, 0.6])
+    assert set(looks.run(batch(200, 210))) == {"boxes", "scores"}
+    assert len(looks.backend.asked) == 3  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("unsure", "size"), [(1, 1), (3, 4), (5, 8), (8, 8)])
+def test_the_second_look_is_at_a_size_that_was_warmed(looks: Vehicles, unsure: int, size: int) -> None:
+    dark = range(10, 10 + unsure)
+    found = looks.run(batch(*dark, *[250] * (8 - unsure)))
+    assert looks.backend.asked[1] == (size, 64, 64, 3)  # type: ignore[attr-defined]
+    assert found["closer_boxes"][:, 0, 0].tolist() == [*dark, *[0] * (8 - unsure)]
+
+
+def test_warming_up_sees_both_sizes() -> None:
+    """The device is warmed with black photos: in these nothing may be seen."""
+    shipped = Vehicles()
+    shipped.load("cpu")
+    inputs = shipped.specification.inputs
+    assert inputs["closer"].shape == (640, 640, 3)
+    found = shipped.run({name: np.zeros((1, *one.shape), one.dtype) for name, one in inputs.items()})
+    assert found["closer_boxes"].shape[1] > found["boxes"].shape[1]
+
+
+def test_what_both_looks_found_is_told_once_and_what_either_found_too(vehicles: Vehicles) -> None:
+    seen = output(("car", 0.2, BIG))
+    closer = output(("car", 0.5, (52, 21, 351, 181)), ("bus", 0.4, SMALL))
+    closer["boxes"] = closer["boxes"] * 2  # in the pixels of 64 x 64
+    seen |= {f"closer_{name}": value for name, value in closer.items()}
+    answer = vehicles.finish(seen, WIDE, whole(WIDE), VehiclesOptions())
+    assert [(one.type, round(one.score, 4), one.main) for one in answer.vehicles] == [
+        ("car", 0.5, True),
+        ("bus", 0.4, False),
+    ]
+    box = answer.vehicles[1].box
+    assert (box.x1, box.y1, box.x2, box.y2) == pytest.approx(SMALL, abs=0.1)
+
+
 def test_a_photo_is_prepared_with_its_shape_kept(vehicles: Vehicles) -> None:
     photo = Photo(WIDE, np.full((200, 400, 3), 250, np.uint8))
-    image = vehicles.prepare(photo, whole(WIDE), VehiclesOptions())["image"]
-    assert image.shape == (32, 32, 3)
-    assert (image[:16] == 250).all()
-    assert (image[16:] == 114).all()
+    prepared = vehicles.prepare(photo, whole(WIDE), VehiclesOptions())
+    for name, side in (("image", 32), ("closer", 64)):
+        assert prepared[name].shape == vehicles.specification.inputs[name].shape == (side, side, 3)
+        assert (prepared[name][: side // 2] == 250).all()
+        assert (prepared[name][side // 2 :] == 114).all()
+    assert vehicles.specification.reads == (64, 64)
 
 
 def test_the_picture_shows_the_box_and_who_is_meant(vehicles: Vehicles) -> None:
