@@ -137,18 +137,19 @@ def alarms(predictor: WeightedPredictor[Any, Any], archive: Archive) -> list[lis
 
 
 def instances_figures(found: Instances) -> dict[str, float]:
-    """COCO's AP for boxes and masks, and AP50 per class; AP and AP50 on close-ups, where there are any (`close_…`). By
-    photo, with the detections that reach their threshold: `image_recall`, the share of photos with an instance on which
+    """COCO's AP for boxes and masks, and AP50 per class; AP and AP50 on close-ups, where there are any (`close_…`), and on
+    held back photos of another archive (`more_…`). By photo, with the detections that reach their threshold: `image_recall`, the share of photos with an instance on which
     there are any, and `image_false_alarm_rate`, the share of the quiet ones. `sides_mixed_up`: of those that lie on an
     object of their label or of its mirror image, the share of the latter; `…_settled`, once the view has settled sides.
     `damage_part_right`: of damages whose part is known, the share for which it is named, or rightly none."""
     photos, labels, boxes = found.photos, found.labels, found.boxes
     figures = {f"box_{name}": value for name, value in average_precision(photos, boxes, labels, "bbox").items()}
     figures |= _overall("mask", found.photos, found.masks, labels, "segm", ("ap", "ap50", "ap75"))
-    if near := found.close:
-        figures |= _overall("close_box", near.photos, near.boxes, labels, "bbox", ("ap", "ap50"))
-        figures |= _overall("close_mask", near.photos, near.masks, labels, "segm", ("ap", "ap50"))
-        figures |= _sides("close_", near)
+    for name, other in (("close", found.close), ("more", found.more)):
+        if other:
+            figures |= _overall(f"{name}_box", other.photos, other.boxes, labels, "bbox", ("ap", "ap50"))
+            figures |= _overall(f"{name}_mask", other.photos, other.masks, labels, "segm", ("ap", "ap50"))
+            figures |= _sides(f"{name}_", other)
     sure = found.sure()
     called = {one["image_id"] for one in sure}
     shown = [photo.id for photo in photos if photo.instances]
@@ -253,15 +254,28 @@ def _instances(predictor: InstancesPredictor[Any, Any], task: InstancesTask) -> 
     )
     if task.placed:
         found = replace(found, placed=joined.placed(predictor, task.placed, joined.places()))
-    settle = partial(_settled, task, predictor)
-    found = settle(found, told)
-    if not task.close:
-        return found
-    near = CloseUps(photos, task.archives["val"])
-    told = detections(predictor, near.photos, near.photo)
-    boxes, masks = results(near.photos, told, task.labels)
-    close = replace(found, photos=near.photos, boxes=boxes, masks=masks, quiet_files=[], quiet=[], read=near.photo)
-    return replace(found, close=settle(close, told))
+    found = _settled(task, predictor, found, told)
+    if task.close:
+        near = CloseUps(photos, task.archives["val"])
+        found = replace(found, close=_elsewhere(task, predictor, found, near.photos, near.photo))
+    if "more" in task.photos:
+        photos, read = task.photos["more"], task.archives["more"].photo
+        found = replace(found, more=_elsewhere(task, predictor, found, photos, read))
+    return found
+
+
+def _elsewhere(
+    task: InstancesTask,
+    predictor: InstancesPredictor[Any, Any],
+    found: Instances,
+    photos: list[Annotated],
+    read: Callable[[str], NDArray[np.uint8]],
+) -> Instances:
+    """What is told of other photos than those of `found`."""
+    told = detections(predictor, photos, read)
+    boxes, masks = results(photos, told, task.labels)
+    plain = replace(found, photos=photos, boxes=boxes, masks=masks, quiet_files=[], quiet=[], read=read, close=None)
+    return _settled(task, predictor, plain, told)
 
 
 def _settled(

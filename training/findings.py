@@ -118,8 +118,9 @@ class Head:
 class Instances:
     """COCO results on annotated photos (`boxes`, and `masks` where there are any), and what was found on photos that
     show nothing (`quiet`: label and score of each detection). `read` and `read_quiet` give a photo by its file.
-    `mirror`: for each label that of its mirror image, itself but for sides; `close`: the same on close-ups; `settled`:
-    the same, its sides settled by the view; `placed`: damages on parts."""
+    `mirror`: for each label that of its mirror image, itself but for sides; `close`: the same on close-ups; `more`: on
+    held back photos of another archive; `settled`: the same, its sides settled by the view; `placed`: damages on parts.
+    """
 
     labels: list[str]
     thresholds: dict[str, float]
@@ -132,8 +133,18 @@ class Instances:
     read_quiet: Callable[[str], Pixels]
     mirror: list[int] = field(default_factory=list)
     close: "Instances | None" = None
+    more: "Instances | None" = None
     settled: "Instances | None" = None
     placed: list[Placed] = field(default_factory=list)
+
+    def everywhere(self) -> tuple[list[Annotated], list[dict[str, Any]]]:
+        """The photos and those of another archive, numbered anew, and the boxes found on all of them."""
+        photos, boxes = [], []
+        for one in (self, self.more) if self.more else (self,):
+            numbers = {photo.id: len(photos) + n for n, photo in enumerate(one.photos, start=1)}
+            photos += [replace(photo, id=numbers[photo.id]) for photo in one.photos]
+            boxes += [{**box, "image_id": numbers[box["image_id"]]} for box in one.boxes]
+        return photos, boxes
 
     @property
     def limits(self) -> list[float]:

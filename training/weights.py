@@ -143,7 +143,7 @@ def _fitted(task: Task, folder: Path) -> dict[str, Any]:
 
 def _calibrated(found: evaluate.Findings, kind: str) -> dict[str, Any]:
     if isinstance(found, Instances):
-        thresholds = calibrate.detection_thresholds(found.photos, found.boxes, found.labels, found.quiet)
+        thresholds = calibrate.detection_thresholds(*found.everywhere(), found.labels, found.quiet)
         limits = [thresholds[label] for label in found.labels]
         presence = calibrate.presence(found.photos, found.boxes, found.quiet, limits)
         return {"thresholds": thresholds, "presence": presence.knots if presence else []}

@@ -19,29 +19,46 @@ T = TypeVar("T")
 
 def instances(recipe: Recipe, data: Path) -> dict[str, tuple[list[Annotated], Archive]]:
     """Photos with their instances, and the archive of the photos, for `train` and `val`. Those of `data.more`, with
-    their COCO labels `data.more_labels` (in the data folder, or beside this file), are added to `train`.
+    their COCO labels `data.more_labels` (in the data folder, or beside this file), are added to `train`; those in
+    `data.more_val_labels` are held back as `more`.
 
     Raises `DataError` with all that is broken in either, `ValueError` where the recipe does not fit the files.
     """
     found = _both(lambda split: _instances(recipe, data, split))
     if "more" in recipe.data:
-        found["train"] = _with_more(recipe, data, *found["train"])
+        photos, other = _more(recipe, data, "more_labels")
+        if "more_val_labels" in recipe.data:
+            held, _ = found["more"] = _more(recipe, data, "more_val_labels")
+            _apart(photos, held, label_table.find(data, recipe.data["more_val_labels"]), "data.more_labels")
+        found["train"] = _with_more(recipe, data, *found["train"], photos, other)
     return found
 
 
-def _with_more(
-    recipe: Recipe, data: Path, photos: list[Annotated], archive: Archive
-) -> tuple[list[Annotated], Archive]:
-    """The photos and those of `data.more`; numbers go on, and files must not be called the same."""
-    path, other = label_table.find(data, _key(recipe, "more_labels")), Archive(data / recipe.data["more"])
-    problems, more = Problems(), coco.read(path, Labels(list(recipe.task["labels"]), recipe.task.get("rename", {})))
-    annotated.check_files((photo.file for photo in more), other.names(), path, problems)
-    for file in {photo.file for photo in photos} & {photo.file for photo in more}:
-        problems.add(path, f"{file} is also a photo of {archive.path}")
+def _more(recipe: Recipe, data: Path, key: str) -> tuple[list[Annotated], Archive]:
+    """The photos of `data.more` that have labels in the file of that key."""
+    path, archive = label_table.find(data, _key(recipe, key)), Archive(data / recipe.data["more"])
+    problems, photos = Problems(), coco.read(path, Labels(list(recipe.task["labels"]), recipe.task.get("rename", {})))
+    annotated.check_files((photo.file for photo in photos), archive.names(), path, problems)
     problems.check()
+    return photos, archive
+
+
+def _with_more(
+    recipe: Recipe, data: Path, photos: list[Annotated], archive: Archive, more: list[Annotated], other: Archive
+) -> tuple[list[Annotated], Archive]:
+    """The photos and `more` of the `other` archive; numbers go on, and files must not be called the same."""
+    _apart(photos, more, label_table.find(data, recipe.data["more_labels"]), str(archive.path))
     first = max((photo.id for photo in photos), default=0) + 1
     numbered = [replace(photo, id=first + number) for number, photo in enumerate(more)]
     return [*photos, *numbered], Several([archive, other])
+
+
+def _apart(photos: list[Annotated], more: list[Annotated], path: Path, of: str) -> None:
+    """Raises `DataError` for files of `more`, labelled in `path`, that are also among `photos`, those `of` a source."""
+    problems = Problems()
+    for file in sorted({photo.file for photo in photos} & {photo.file for photo in more}):
+        problems.add(path, f"{file} is also a photo of {of}")
+    problems.check()
 
 
 def labelled(recipe: Recipe, data: Path, labels: list[str]) -> dict[str, tuple[list[Row], Archive]]:

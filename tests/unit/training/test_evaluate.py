@@ -138,6 +138,20 @@ def test_instances_of_close_ups_and_with_sides(data: Path, tmp_path: Path) -> No
     assert {name: told[name] for name in plain} == plain
 
 
+def test_held_back_photos_are_measured_beside(data: Path, tmp_path: Path) -> None:
+    task = task_of("damage", data, tmp_path)
+    predictor = served(task, tmp_path, "rust", thresholds=dict.fromkeys(weights.DAMAGES, 0.0))
+    plain = summary(predictor.manifest, findings(predictor, task))
+    task.photos["more"], task.archives["more"] = task.photos["val"][:1], task.archives["val"]
+    found = findings(predictor, task)
+    assert isinstance(found, Instances)
+    assert found.more is not None
+    assert [photo.file for photo in found.more.photos] == ["0.png"]
+    told = summary(predictor.manifest, found)
+    assert {name: told[name] for name in plain} == plain
+    assert set(told) - set(plain) == {f"more_{kind}_{ap}" for kind in ("box", "mask") for ap in ("ap", "ap50")}
+
+
 def test_photos_on_which_something_is_found_are_counted() -> None:
     of = made_up()  # one of two photos has a detection at its threshold, and so has one of four quiet ones
     manifest = weights.manifest("damage", labels={"label": of.labels}, thresholds=of.thresholds)

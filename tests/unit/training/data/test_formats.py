@@ -113,6 +113,21 @@ def test_photos_of_another_archive_are_added_to_train(tmp_path: Path) -> None:
         archive.read("d.png")
 
 
+def test_some_of_another_archive_are_held_back(tmp_path: Path) -> None:
+    data = with_more(tmp_path) | {"more_val_labels": "held.json"}
+    sets.write(tmp_path / "held.json", coco("c.png"))
+    found = formats.instances(recipe(data), tmp_path)
+    assert {split: [photo.file for photo in photos] for split, (photos, _) in found.items()} == {
+        "train": ["a.png", "b.png"],
+        "val": ["a.png"],
+        "more": ["c.png"],
+    }
+    assert found["more"][1].photo("c.png").shape == (40, 60, 3)
+    sets.write(tmp_path / "held.json", coco("b.png"))
+    with pytest.raises(ValueError, match=r"held\.json: b\.png is also a photo of data\.more_labels"):
+        formats.instances(recipe(data), tmp_path)
+
+
 @pytest.mark.parametrize(("file", "said"), [("a.png", "a.png"), ("d.png", "photo 'd.png' does not exist")])
 def test_more_photos_that_are_missing_or_called_the_same_are_told(tmp_path: Path, file: str, said: str) -> None:
     data = with_more(tmp_path, file)
