@@ -137,11 +137,12 @@ def alarms(predictor: WeightedPredictor[Any, Any], archive: Archive) -> list[lis
 
 
 def instances_figures(found: Instances) -> dict[str, float]:
-    """COCO's AP for boxes and masks, and AP50 per class; AP and AP50 on close-ups, where there are any (`close_…`), and on
-    held back photos of another archive (`more_…`). By photo, with the detections that reach their threshold: `image_recall`, the share of photos with an instance on which
-    there are any, and `image_false_alarm_rate`, the share of the quiet ones. `sides_mixed_up`: of those that lie on an
-    object of their label or of its mirror image, the share of the latter; `…_settled`, once the view has settled sides.
-    `damage_part_right`: of damages whose part is known, the share for which it is named, or rightly none."""
+    """COCO's AP for boxes and masks, and AP50 per class; AP and AP50 on close-ups, where there are any (`close_…`), and
+    on held back photos of another archive (`more_…`). By photo, with the detections that reach their threshold:
+    `image_recall`, the share of photos with an instance on which there are any, and `image_false_alarm_rate`, the share
+    of the quiet ones. `sides_mixed_up`: of those that lie on an object of their label or of its mirror image, the share
+    of the latter; `…_settled`, once the view has settled sides. `damage_part_right`: of damages whose part is known,
+    the share for which it is named, or rightly none."""
     photos, labels, boxes = found.photos, found.labels, found.boxes
     figures = {f"box_{name}": value for name, value in average_precision(photos, boxes, labels, "bbox").items()}
     figures |= _overall("mask", found.photos, found.masks, labels, "segm", ("ap", "ap50", "ap75"))

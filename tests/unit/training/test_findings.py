@@ -127,7 +127,7 @@ def test_doubted_photos_are_left_out_of_instances() -> None:
 
 
 def test_held_back_photos_have_a_say_in_the_thresholds() -> None:
-    """On its own 0.3 is the best threshold for dents: both are found, one falsely. With two false ones more it is 0.9."""
+    """On its own 0.3 is the best threshold for dents: both found, one falsely. With two false ones more it is 0.9."""
     of = replace(found.instances(), quiet=[])
     photos, boxes = replace(of, more=of).everywhere()
     assert [photo.id for photo in photos] == [1, 2, 3, 4]
