@@ -7,9 +7,8 @@ import pytest
 
 from models.predictors.attributes import YAW
 from tests.unit.training import found
-from training import evaluate
+from training import calibrate, evaluate
 from training.doubtful import Doubt, Doubts
-from training.weights import _calibrated
 
 
 def doubts(*rows: tuple[str, str]) -> Doubts:
@@ -133,5 +132,5 @@ def test_held_back_photos_have_a_say_in_the_thresholds() -> None:
     assert [photo.id for photo in photos] == [1, 2, 3, 4]
     assert [box["image_id"] for box in boxes] == [1, 2, 1, 3, 4, 3]
     more = replace(of, photos=[replace(of.photos[0], instances=[])], boxes=[of.boxes[2], of.boxes[2] | {"score": 0.7}])
-    assert _calibrated(of, "instances")["thresholds"]["dent"] == 0.3
-    assert _calibrated(replace(of, more=more), "instances")["thresholds"]["dent"] == 0.9
+    assert calibrate.detection_thresholds(*of.everywhere(), of.labels, [])["dent"] == 0.3
+    assert calibrate.detection_thresholds(*replace(of, more=more).everywhere(), of.labels, [])["dent"] == 0.9
