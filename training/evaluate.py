@@ -295,7 +295,7 @@ def _settled(
 def summary(manifest: Manifest, found: Findings) -> dict[str, float]:
     """The figures that a manifest holds, with its temperatures and thresholds."""
     if isinstance(found, Instances):
-        return instances_figures(replace(found, thresholds=manifest.thresholds))
+        return instances_figures(found.at(manifest.thresholds))
     if manifest.kind == "heads":
         return heads_figures({head.name: (head.logits, head.truth) for head in found}, manifest.temperature)
     temperature, threshold = manifest.temperature.get("label", 1.0), manifest.thresholds.get("recognised", 0.5)

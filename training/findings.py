@@ -137,6 +137,17 @@ class Instances:
     settled: "Instances | None" = None
     placed: list[Placed] = field(default_factory=list)
 
+    def at(self, thresholds: dict[str, float]) -> "Instances":
+        """The same with other thresholds, wherever they count."""
+        return replace(
+            self,
+            thresholds=thresholds,
+            close=self.close.at(thresholds) if self.close else None,
+            more=self.more.at(thresholds) if self.more else None,
+            settled=self.settled.at(thresholds) if self.settled else None,
+            placed=[replace(one, thresholds=thresholds) for one in self.placed],
+        )
+
     def everywhere(self) -> tuple[list[Annotated], list[dict[str, Any]]]:
         """The photos and those of another archive, numbered anew, and the boxes found on all of them."""
         photos, boxes = [], []

@@ -44,11 +44,23 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """One damage, and what the parts that were found say of it."""
+    """One damage, and every part that was found in its photo; those count whose score reaches `thresholds`."""
 
     place: Place
-    told: list[PartShare]
-    part: str
+    damage: Detection
+    parts: list[Instance]
+    thresholds: dict[str, float]
+
+    @property
+    def told(self) -> list[PartShare]:
+        """The parts that it lies on, the largest share first."""
+        sure = [one for one in self.parts if one.score >= self.thresholds.get(one.label, 0.5)]
+        return shares(self.damage, sure)
+
+    @property
+    def part(self) -> str:
+        """The part that is named, "" for none."""
+        return self.damage.model_copy(update={"parts": self.told}).part or ""
 
     @property
     def right(self) -> bool:
@@ -75,20 +87,19 @@ def places(path: Path = PLACES) -> list[Place]:
 
 
 def placed(predictor: InstancesPredictor[Any, Any], pack: Path, rows: Sequence[Place]) -> list[Placed]:
-    """Each damage, by its own outline, on the parts that loaded weights find in its photo. `pack` is the archive of the
-    photos, `PACK.json` their outlines. Raises `ValueError` for a row that is not among these."""
+    """Each damage, by its own outline, and the parts that loaded weights find in its photo, however unsure. `pack` is
+    the archive of the photos, `PACK.json` their outlines. Raises `ValueError` for a row that is not among these."""
     outlines = pack.with_name(f"{pack.name}.json")
     annotations = {one["id"]: one for one in json.loads(outlines.read_text(encoding="utf-8"))["annotations"]}
     if missing := [row.annotation for row in rows if row.annotation not in annotations]:
         raise ValueError(f"{outlines}: no annotation {missing[0]}")
     archive = Archive(pack)
-    options = predictor.specification.options()
+    options = predictor.specification.options(min_score=0, max_detections=100)
     found = []
     for row, (header, output) in zip(rows, outputs(predictor, (archive.photo(one.file) for one in rows)), strict=True):
         parts = predictor.told(predictor.finish(output, header, whole(header), options))
         damage = _damage(row.label, annotations[row.annotation]["segmentation"])
-        damage = damage.model_copy(update={"parts": shares(damage, parts)})
-        found.append(Placed(row, damage.parts or [], damage.part or ""))
+        found.append(Placed(row, damage, list(parts), predictor.manifest.thresholds))
     return found
 
 

@@ -11,12 +11,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.predictor import Options
 from models.predictors.attributes import EXAMPLE, AttributesAnswer
-from models.predictors.instances import Instance
+from models.predictors.instances import Instance, InstancesOptions
 from models.registry import discover
 from tests import weights
-from tests.unit.models.joins.drawn import part, rectangle
+from tests.unit.models.joins.drawn import damage, part, rectangle
 from tests.unit.training.found import instances, result
 from training.evaluate import summary
 from training.findings import Instances
@@ -30,7 +29,8 @@ class Told:
     """A predictor that says the same of every photo, in the order in which they come."""
 
     name = "told"
-    specification = SimpleNamespace(batch_sizes=(1, 2), options=Options)
+    specification = SimpleNamespace(batch_sizes=(1, 2), options=InstancesOptions)
+    manifest = SimpleNamespace(thresholds={"hood": 0.5})
 
     def __init__(self, *answers: Any) -> None:
         self.answers, self.asked = answers, 0
@@ -70,6 +70,7 @@ def test_damages_are_named_by_the_part_they_lie_on(pack: Path) -> None:
     found = placed(Told([hood], [half], []), pack, rows)  # type: ignore[arg-type]
     assert [(one.part, one.right) for one in found] == [("hood", True), ("trunk", True), ("", False)]
     assert [[share.share for share in one.told] for one in found] == [[1.0], [0.5], []]
+    assert [one.part for one in (replace(one, thresholds={"hood": 0.95}) for one in found)] == ["", "trunk", ""]
 
 
 def test_a_row_without_its_outline_is_refused(pack: Path) -> None:
@@ -116,11 +117,13 @@ def test_who_tells_no_orientation_is_refused() -> None:
 
 def with_joins() -> Instances:
     """Of two damages one is named rightly; of three sided detections one is on the wrong side until it is settled."""
+    area = rectangle(0, 0, 20, 20)
+    dent, hood = damage("dent", area), part("hood", area)
     named = [
-        Placed(place(1, "hood"), [], "hood"),
-        Placed(place(2, ""), [], ""),
-        Placed(place(3, "wheel"), [], "hood"),
-        Placed(place(4, "wheel"), [], ""),
+        Placed(place(1, "hood"), dent, [hood], {}),
+        Placed(place(2, ""), dent, [], {}),
+        Placed(place(3, "wheel"), dent, [hood], {}),
+        Placed(place(4, "wheel"), dent, [], {}),
     ]
     plain = replace(instances(), mirror=[1, 0])
     plain = replace(plain, boxes=[result(7, 0, 0, 0.9), result(7, 0, 50, 0.9), result(9, 0, 30, 0.9)])
@@ -134,6 +137,19 @@ def test_figures_of_joins() -> None:
     assert (found["damage_part_right"], found["damage_part_right_where_labelled"]) == (0.5, 0.3333)
     assert (found["sides_mixed_up"], found["sides_mixed_up_settled"]) == (0.3333, 0.0)
     assert "close_sides_mixed_up" not in found
+
+
+def test_other_thresholds_hold_wherever_they_count() -> None:
+    """Of the dents (0.9) and the hood (0.9) none reaches 0.95, nor of the close-ups, nor of those that were settled."""
+    manifest = weights.manifest("damage", labels={"label": ["dent", "scratch"]})
+    found = with_joins()
+    found = replace(found, close=found, more=found)
+    high = manifest.model_copy(update={"thresholds": {"dent": 0.95, "scratch": 0.95, "hood": 0.95}})
+    before, after = summary(manifest, found), summary(high, found)
+    assert (before["close_sides_mixed_up"], before["more_sides_mixed_up"]) == (0.3333, 0.3333)
+    sides = {f"{which}sides_mixed_up{settled}" for which in ("", "close_", "more_") for settled in ("", "_settled")}
+    assert {after[name] for name in sides} == {0.0}
+    assert (after["damage_part_right"], after["damage_part_right_where_labelled"]) == (0.25, 0.0)
 
 
 def test_the_report_lists_every_damage(tmp_path: Path) -> None:
