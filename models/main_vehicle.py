@@ -9,7 +9,7 @@ FAINTEST = 0.1
 """Lowest score of a box that can be the main vehicle, where it is large."""
 
 SURE = 0.3
-"""A box of this score need not be large."""
+"""A box of this score need not be large; a photo without one is looked at again."""
 
 SMALL, LARGE = 0.04, 0.15
 """Shares of the photo between which the score that is asked of a box falls from `SURE` to `FAINTEST`."""

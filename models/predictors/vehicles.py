@@ -19,7 +19,6 @@ from models.predictors.weighted import WeightedPredictor
 OVERLAP = 0.45
 """Boxes that overlap more are of one vehicle, whatever their types: a pick-up is seen as car and truck at once."""
 
-
 CLOSER = 1.5
 """By how much larger at least the photo is read again where nothing sure was seen: what is too small or too blurred for
 one size is mostly found at the other."""
@@ -97,18 +96,16 @@ class Vehicles(WeightedPredictor[VehiclesOptions, VehiclesAnswer]):
         """`boxes` (batch, cells, 4) and `scores` (batch, cells, types) of the first look, and of the second
         `closer_boxes` and `closer_scores`, with scores of 0 for photos that had none; each in its own input's pixels.
         """
-        first = self.backend.run({"image": batch["image"]})
-        unsure = np.flatnonzero(first["scores"].max(axis=(1, 2)) < SURE)
-        if not len(unsure):
-            return dict(first)
-        size = next(size for size in self.batch_sizes if size >= len(unsure))
-        rows = np.resize(unsure, size)  # padded by the same photos over again
-        second = self.backend.run({"image": batch["closer"][rows]})
-        for name, found in second.items():
-            every = np.zeros((len(batch["image"]), *found.shape[1:]), found.dtype)
-            every[unsure] = found[: len(unsure)]
-            first = {**first, f"closer_{name}": every}
-        return first
+        looks = dict(self.backend.run({"image": batch["image"]}))
+        unsure = np.flatnonzero(looks["scores"].max(axis=(1, 2)) < SURE)
+        if len(unsure):
+            size = next(size for size in self.batch_sizes if size >= len(unsure))
+            rows = np.resize(unsure, size)  # padded by the same photos over again
+            for name, found in self.backend.run({"image": batch["closer"][rows]}).items():
+                every = np.zeros((len(batch["image"]), *found.shape[1:]), found.dtype)
+                every[unsure] = found[: len(unsure)]
+                looks[f"closer_{name}"] = every
+        return looks
 
     def finish(self, output: Arrays, header: Header, region: Region, options: VehiclesOptions) -> VehiclesAnswer:
         types, scores, boxes = self._found(output, header, region, options)
