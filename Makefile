@@ -6,6 +6,8 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check
 PORT = $(or $(CARLENS_PORT),8000)
 IMAGE ?= carlens
+# torch, several GB of it, only where there is an NVIDIA GPU; the CPU is served from graphs. Either can be set by hand.
+SERVING ?= $(if $(shell command -v nvidia-smi),requirements-gpu.txt,requirements.txt)
 LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command "make lock" --group build
 
@@ -35,8 +37,10 @@ format: $(VENV)/.dev ## Format the code and mend what ruff can
 	$(BIN)/ruff format
 
 lock: $(VENV)/.dev ## Compile the lock files anew from pyproject.toml (UPGRADE=1: newest versions)
-	$(LOCK) $(if $(UPGRADE),--upgrade) --extra gpu --output-file requirements.txt
-	$(LOCK) $(if $(UPGRADE),--upgrade) --all-extras --constraint requirements.txt --output-file requirements-dev.txt
+	$(LOCK) $(if $(UPGRADE),--upgrade) --extra gpu --output-file requirements-gpu.txt
+	$(LOCK) $(if $(UPGRADE),--upgrade) --extra cpu --constraint requirements-gpu.txt --output-file requirements.txt
+	$(LOCK) $(if $(UPGRADE),--upgrade) --all-extras --constraint requirements.txt --constraint requirements-gpu.txt \
+		--output-file requirements-dev.txt
 
 openapi: $(VENV)/.dev ## Write openapi/openapi.json from the code
 	$(BIN)/carlens openapi --output openapi/openapi.json
@@ -69,9 +73,9 @@ $(BIN)/python:
 
 # Stamps: a second start finds them newer than the lock files and installs nothing. What is for development holds all
 # that serving needs, so it sets both.
-$(VENV)/.serve: requirements.txt pyproject.toml | $(BIN)/python
-	@echo "Installing what carlens serves with into $(VENV): once, several GB, some minutes."
-	$(PIP) install --requirement requirements.txt
+$(VENV)/.serve: $(SERVING) pyproject.toml | $(BIN)/python
+	@echo "Installing what carlens serves with into $(VENV), once, from $(SERVING)."
+	$(PIP) install --requirement $(SERVING)
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -58,12 +58,14 @@ def create_app(
     """
     settings = settings or Settings()
     if predictors is None:
-        served = discover(settings.weights_dir, settings.predictors)
+        served = discover(
+            settings.weights_dir, settings.predictors, backends=settings.backend, cache_dir=settings.cache_dir
+        )
     else:
         served = {name: predictors[name] for name in choose(predictors, settings.predictors)}
     locate.check(served)
     metrics = Metrics()
-    device = "cpu" if settings.device == "cpu" else resolve_device(settings.device)  # which may load a large library
+    device = resolve_device(settings.device)
     batcher = Batcher(device, queue_limit=settings.queue_limit, observer=metrics)
     for name, one in served.items():
         batcher.add(name, one.load, one.run, one.specification.inputs, one.specification.batch_sizes)

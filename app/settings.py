@@ -7,6 +7,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from models.backends import AUTO, NAMES
+
 MIB = 1024 * 1024
 
 LogLevel = Literal["critical", "error", "warning", "info", "debug"]
@@ -27,6 +29,12 @@ class Settings(BaseSettings):
         default="auto",
         pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$",
         description="Where predictors run: `auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:1`.",
+    )
+    backend: Annotated[dict[str, str], NoDecode] = Field(
+        default_factory=dict,
+        description="What runs the networks: `auto` (torch on a GPU; on the CPU OpenVINO, else ONNX Runtime, where "
+        "there are graphs beside the weights, else torch), `openvino`, `onnxruntime` or `torch`; for single predictors "
+        "`damage=torch,parts=onnxruntime`.",
     )
     weights_dir: Path | None = Field(
         default=None,
@@ -98,6 +106,22 @@ class Settings(BaseSettings):
     def _split_names(cls, value: object) -> object:
         if isinstance(value, str):
             return [name.strip() for name in value.split(",") if name.strip()]
+        return value
+
+    @field_validator("backend", mode="before")
+    @classmethod
+    def _split_backends(cls, value: object) -> object:
+        """`""` stands for every predictor that is not named."""
+        if not isinstance(value, str):
+            return value
+        pairs = [part.strip().rpartition("=") for part in value.split(",") if part.strip()]
+        return {name.strip(): backend.strip().lower() for name, _, backend in pairs}
+
+    @field_validator("backend")
+    @classmethod
+    def _known(cls, value: dict[str, str]) -> dict[str, str]:
+        if unknown := [name for name in value.values() if name not in (AUTO, *NAMES)]:
+            raise ValueError(f"unknown backend {', '.join(unknown)}: one of {', '.join((AUTO, *NAMES))}")
         return value
 
     @field_validator("log_level", "device", mode="before")

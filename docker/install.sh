@@ -1,14 +1,15 @@
 #!/bin/sh
 # The install steps of the image: carlens, its weights and its locked dependencies into a virtual environment of their
 # own, then a check that the command starts. The Dockerfile runs it; run by hand, it rehearses the image:
-#   docker/install.sh /tmp/carlens-image
+#   docker/install.sh /tmp/carlens-image requirements.txt
 set -eu
-target=${1:?usage: docker/install.sh TARGET_FOLDER}
+target=${1:?usage: docker/install.sh TARGET_FOLDER [LOCK_FILE]}
+lock=${2:-requirements.txt}
 source=$(cd "$(dirname "$0")/.." && pwd)
 python=${PYTHON:-python3}
 
 "$python" -m venv "$target"
-"$target/bin/python" -m pip install --no-cache-dir --no-compile --requirement "$source/requirements.txt"
+"$target/bin/python" -m pip install --no-cache-dir --no-compile --requirement "$source/$lock"
 
 # Built from a copy, because a build writes into its folder.
 copy=$(mktemp -d)

@@ -3,13 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-Boxes = NDArray[np.float64]
+Boxes = NDArray[np.floating]
 """(boxes, 4) as x1, y1, x2, y2."""
 
 
-def areas(boxes: Boxes) -> NDArray[np.float64]:
+def areas(boxes: Boxes) -> NDArray[np.floating]:
     """Area of each box; one turned inside out has none."""
-    sides: NDArray[np.float64] = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
+    sides: NDArray[np.floating] = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
     return sides[:, 0] * sides[:, 1]
 
 
@@ -27,16 +27,43 @@ def overlaps(box: NDArray[np.float64], boxes: Boxes) -> NDArray[np.float64]:
     return shares
 
 
-def suppress(boxes: Boxes, scores: NDArray[np.float64], threshold: float, most: int = 300) -> list[int]:
+BLOCK = 64
+"""So many boxes are compared at a time: one by one the calls into numpy would take most of the time."""
+
+
+def suppress(boxes: Boxes, scores: NDArray[np.floating], threshold: float, most: int = 300) -> list[int]:
     """Non-maximum suppression: which boxes stay, best first, `most` of them at the most.
 
     The best box stays, all that overlap it by more than `threshold` go, and so on with those left. Of equal scores the
     earlier box wins.
     """
     order = np.argsort(-scores, kind="stable")
+    ranked, sizes = boxes[order], areas(boxes[order])
     kept: list[int] = []
-    while len(order) and len(kept) < most:
-        best, rest = int(order[0]), order[1:]
-        kept.append(best)
-        order = rest[overlaps(boxes[best], boxes[rest]) <= threshold]
-    return kept
+    for start in range(0, len(order), BLOCK):
+        block = np.arange(start, min(start + BLOCK, len(order)))
+        if kept:
+            block = block[~_over(ranked, sizes, np.array(kept), block, threshold).any(axis=0)]
+        over = _over(ranked, sizes, block, block, threshold)
+        gone = np.zeros(len(block), bool)
+        for n, one in enumerate(block.tolist()):
+            if gone[n]:
+                continue
+            kept.append(one)
+            if len(kept) == most:
+                return [int(number) for number in order[kept]]
+            gone |= over[n]
+    return [int(number) for number in order[kept]]
+
+
+def _over(
+    boxes: Boxes, sizes: NDArray[np.floating], first: NDArray[np.int64], second: NDArray[np.int64], threshold: float
+) -> NDArray[np.bool_]:
+    """(first, second): which of the boxes of these numbers overlap by more than the threshold."""
+    one, other = boxes[first].T[:, :, None], boxes[second].T[:, None]
+    width = np.minimum(one[2], other[2]) - np.maximum(one[0], other[0])
+    height = np.minimum(one[3], other[3]) - np.maximum(one[1], other[1])
+    shared = np.maximum(width, 0) * np.maximum(height, 0)
+    joined = sizes[first][:, None] + sizes[second] - shared
+    over: NDArray[np.bool_] = shared > threshold * np.maximum(joined, np.finfo(joined.dtype).tiny)
+    return over

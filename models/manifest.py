@@ -106,8 +106,8 @@ class Weights:
     def __init__(self, manifest: Manifest, path: Path) -> None:
         self.manifest, self.path = manifest, path
 
-    def tensors(self) -> dict[str, NDArray[np.generic]]:
-        """The network's state, int8 kernels expanded to fp32; `WeightsError` where the file is not the manifest's."""
+    def verify(self) -> bytes:
+        """The file's bytes; `WeightsError` where it cannot be read or is not the manifest's."""
         try:
             data = self.path.read_bytes()
         except OSError as error:
@@ -119,6 +119,11 @@ class Weights:
             raise WeightsError(
                 f"{self.path}: sha256 is {found[:12]}…, the manifest expects {self.manifest.sha256[:12]}…"
             )
+        return data
+
+    def tensors(self) -> dict[str, NDArray[np.generic]]:
+        """The network's state, int8 kernels expanded to fp32; `WeightsError` where the file is not the manifest's."""
+        data = self.verify()
         try:
             return expand(load(data))
         except SafetensorError as error:

@@ -3,13 +3,14 @@ folder; and joins, by those of `carlens.joins`."""
 
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
+from models.backends import AUTO
 from models.join import Join, ordered
 from models.manifest import WeightsError, find
 from models.predictor import Predictor
@@ -31,12 +32,17 @@ class RegistryError(Exception):
 
 
 def discover(
-    weights_dir: Path | None = None, wanted: Iterable[str] | None = None, points: Iterable[EntryPoint] | None = None
+    weights_dir: Path | None = None,
+    wanted: Iterable[str] | None = None,
+    points: Iterable[EntryPoint] | None = None,
+    backends: Mapping[str, str] | None = None,
+    cache_dir: Path | None = None,
 ) -> dict[str, AnyPredictor]:
     """Predictors by name, in the order of their names; only `wanted` ones, in their order, where that is given.
 
-    An entry point names a callable without arguments that returns a `Predictor`; one that has a parameter
-    `weights_dir` gets the setting of that name. Weights in `weights_dir` under a name that no entry point has are
+    An entry point names a callable without arguments that returns a `Predictor`; one that has parameters
+    `weights_dir`, `cache_dir` or `backend` gets the settings of these names, of `backends` that under its own name, or
+    under `""`, which is for all others. Weights in `weights_dir` under a name that no entry point has are
     served by their manifest's kind. A predictor whose regions a wanted one reads, or who completes its answer, comes
     after the wanted ones. Raises `RegistryError`, or what the predictor itself raises where its weights are missing or
     broken.
@@ -45,9 +51,14 @@ def discover(
     found = {point.name: point for point in given}
     own = [name for name in _stems(weights_dir) if name not in found]
     there = sorted([*found, *own])
+    chosen = backends or {}
+    if unknown := [name for name in chosen if name and name not in there]:
+        raise RegistryError(f"a backend is set for {', '.join(unknown)}: installed are {', '.join(there) or 'none'}")
     names, made = choose(there, wanted), dict[str, AnyPredictor]()
     for name in names:
-        made[name] = _create(found[name], weights_dir) if name in found else _of_kind(name, weights_dir)
+        backend = chosen.get(name, chosen.get("", AUTO))
+        settings = {"weights_dir": weights_dir, "cache_dir": cache_dir, "backend": backend}
+        made[name] = _create(found[name], settings) if name in found else _of_kind(name, settings)
         names += _needed(made[name], there, names)
     return made
 
@@ -107,11 +118,13 @@ def _stems(folder: Path | None) -> list[str]:
     return sorted({f.stem for f in files if f.suffix in (".json", ".safetensors") and not f.name.startswith(".")})
 
 
-def _of_kind(name: str, weights_dir: Path | None) -> AnyPredictor:
+def _of_kind(name: str, settings: Mapping[str, Any]) -> AnyPredictor:
     """The predictor that serves the folder's weights of that name."""
-    _check(name, f"{weights_dir}/{name}.json")
-    kind = find(name, weights_dir).manifest.kind
-    predictor = server(name, kind)(weights_dir=weights_dir, name=name)
+    folder = settings["weights_dir"]
+    _check(name, f"{folder}/{name}.json")
+    kind = find(name, folder).manifest.kind
+    factory = server(name, kind)
+    predictor = factory(name=name, **_taken(factory, settings))
     if not isinstance(predictor, Predictor):
         raise RegistryError(f"entry point {KINDS}: {kind} gave {type(predictor).__name__}")
     return predictor
@@ -141,15 +154,20 @@ def _check(name: str, where: str) -> None:
         )
 
 
-def _create(point: EntryPoint, weights_dir: Path | None) -> AnyPredictor:
+def _taken(factory: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the settings that the factory has parameters for."""
+    parameters = inspect.signature(factory).parameters
+    return {name: value for name, value in settings.items() if name in parameters}
+
+
+def _create(point: EntryPoint, settings: Mapping[str, Any]) -> AnyPredictor:
     where = f"entry point {point.name} = {point.value}"
     _check(point.name, where)
     try:
         factory = point.load()
     except (ImportError, AttributeError) as error:
         raise RegistryError(f"{where}: cannot be imported ({error})") from error
-    takes_folder = "weights_dir" in inspect.signature(factory).parameters
-    predictor = factory(weights_dir=weights_dir) if takes_folder else factory()
+    predictor = factory(**_taken(factory, settings))
     if not isinstance(predictor, Predictor):
         raise RegistryError(f"{where}: gave {type(predictor).__name__}, expected a models.predictor.Predictor")
     if predictor.specification.name != point.name:

@@ -34,7 +34,8 @@ def inputs(of: WeightedPredictor[Any, Any]) -> Arrays:
     """Two photos: the example car under a little noise, and its mirror image under much."""
     data = PHOTO.read_bytes()
     photo = decode(data, read_header(data, Limits()))
-    item = of.prepare(photo, whole(photo.header), of.specification.options())
+    every = {"min_score": 0} if of.kind == "instances" else {}  # outlines of what is faint too
+    item = of.prepare(photo, whole(photo.header), of.specification.options(**every))
     car = item["image"].astype(np.float64)
     noise = np.random.default_rng(0).integers(0, 256, (2, *car.shape))
     blended = [0.9 * car + 0.1 * noise[0], 0.6 * car[:, ::-1] + 0.4 * noise[1]]

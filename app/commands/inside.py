@@ -39,7 +39,12 @@ def choose(settings: Settings, wanted: list[str] | None = None) -> dict[str, Any
     """The `wanted` predictors, else those of the settings; one that is unknown is exit 2, one that cannot be made
     (its weights are missing, say) exit 1."""
     try:
-        return registry.discover(settings.weights_dir, wanted or settings.predictors)
+        return registry.discover(
+            settings.weights_dir,
+            wanted or settings.predictors,
+            backends=settings.backend,
+            cache_dir=settings.cache_dir,
+        )
     except registry.RegistryError as error:
         fail(str(error), 2)
     except Exception as error:  # whatever an outside package raises

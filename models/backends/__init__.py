@@ -1,9 +1,14 @@
 """Runtimes behind one small contract: put a network's weights on a device, run arrays through it."""
 
+import ctypes
+import sys
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Protocol, cast
 
-from models.manifest import Weights
+from models import graphs
+from models.manifest import Weights, WeightsError
 from models.predictor import Arrays
 
 
@@ -20,19 +25,57 @@ class Backend(Protocol):
         is raised as `MemoryError`."""
 
 
-NAMES = ("torch",)
+GRAPHS = ("openvino", "onnxruntime")
+"""Those that run graphs on the CPU, without torch; the quickest first."""
+
+NAMES = (*GRAPHS, "torch")
+AUTO = "auto"
 
 
-def create(name: str = "torch") -> Backend:
-    """The backend of that name; its library is imported here and not before. Raises `ValueError` for an unknown one."""
+def create(name: str, cache: Path | None = None) -> Backend:
+    """The backend of that name; its library is imported here and not before. `cache` is a folder for what it compiles,
+    so that a second start is quick. Raises `ValueError` for an unknown one."""
     if name not in NAMES:
         raise ValueError(f"unknown backend {name!r}: one of {', '.join(NAMES)}")
-    return cast(Backend, import_module(f"models.backends.{name}").create())
+    return cast(Backend, import_module(f"models.backends.{name}").create(cache))
+
+
+def choose(wanted: str, weights: Weights, device: str) -> str:
+    """The name of the backend that serves these weights on `device`: the one `wanted`, or for `auto` torch on a GPU,
+    and on the CPU the quickest that is installed, of those for graphs where the weights have graphs.
+
+    Raises `WeightsError` where there is none, with what to install or make.
+    """
+    if wanted != AUTO:
+        if not find_spec(wanted):
+            raise WeightsError(f"{weights.manifest.name}: the backend {wanted} is not installed (pip install {wanted})")
+        return wanted
+    able = GRAPHS if device == "cpu" and graphs.found(weights) else ()
+    for name in (*able, "torch"):
+        if find_spec(name):
+            return name
+    raise WeightsError(
+        f"{weights.manifest.name}: no backend is installed that can serve it on {device}: on the cpu weights with "
+        "graphs beside them need openvino or onnxruntime, all else needs torch"
+    )
 
 
 def resolve_device(requested: str) -> str:
     """`auto` to `cuda` where a GPU can be used, else `cpu`; any other name is checked and kept.
 
-    Raises `ValueError` with what is there.
+    Raises `ValueError` with what is there. torch, which takes seconds to import, is asked only where there may be a GPU.
     """
+    if requested == "cpu" or (requested == AUTO and not (_driver() and find_spec("torch"))):
+        return "cpu"
+    if not find_spec("torch"):
+        raise ValueError(f"device {requested!r} needs torch, which is not installed; use auto or cpu")
     return cast(str, import_module("models.backends.torch").resolve_device(requested))
+
+
+def _driver() -> bool:
+    """Whether there is a driver for NVIDIA's GPUs."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True

@@ -1,5 +1,7 @@
 """PyTorch on CPU or CUDA."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 
@@ -61,8 +63,8 @@ class TorchBackend:
             return {name: value.cpu().numpy() for name, value in found.items()}
 
 
-def create() -> TorchBackend:
-    """A backend with nothing loaded."""
+def create(cache: Path | None = None) -> TorchBackend:
+    """A backend with nothing loaded. It compiles nothing that a `cache` could keep."""
     return TorchBackend()
 
 

@@ -200,7 +200,7 @@ def grid(height: int, width: int) -> tuple[Tensor, Tensor]:
     for stride in STRIDES:
         rows, columns = torch.meshgrid(torch.arange(height // stride), torch.arange(width // stride), indexing="ij")
         places.append(torch.stack([columns.flatten(), rows.flatten()], dim=1))
-        strides.append(torch.full((len(places[-1]), 1), stride))
+        strides.append(torch.full_like(places[-1][:, :1], stride))
     return torch.cat(places), torch.cat(strides)
 
 

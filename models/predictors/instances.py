@@ -1,7 +1,8 @@
 """The kind `instances`: an R-CNN's objects with label, score, box and outline, over the labels of any manifest."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -12,7 +13,7 @@ from models import outlines
 from models.answers import Box, PolygonMask, RleMask
 from models.drawing import Color, Drawn, draw_instances, palette
 from models.photo import Header, Photo, Region
-from models.predictor import A, Arrays, O, Options, Specification
+from models.predictor import A, Arrays, O, Options, Specification, Tensor
 from models.predictors.weighted import WeightedPredictor
 
 
@@ -68,6 +69,20 @@ class InstancesPredictor(WeightedPredictor[O, A]):
     kind = "instances"
     batch_sizes = (1, 2, 4)
 
+    def specify(
+        self, description: str, options: type[O], answer: type[A], example: Mapping[str, object]
+    ) -> Specification:
+        plain = super().specify(description, options, answer, example)
+        least = Tensor((len(self.manifest.labels["label"]),), "float32")
+        return replace(plain, inputs={**plain.inputs, "least": least})
+
+    def prepare(self, photo: Photo, region: Region, options: O) -> Arrays:
+        """`image`, and `least` (labels,): the lowest score of each label that is told, so that no more outlines are
+        made than are asked for."""
+        assert isinstance(options, InstancesOptions)
+        lowest = [self._threshold(n) if options.min_score is None else options.min_score for n in self.manifest.labels["label"]]
+        return {**super().prepare(photo, region, options), "least": np.array(lowest, np.float32)}
+
     def found(self, output: Arrays, header: Header, options: InstancesOptions, of: type[Found]) -> list[Found]:
         """The detections that the options ask for, best first, each an `of`."""
         scores, sure = output["scores"].astype(np.float64), self.thresholds(output)
@@ -98,7 +113,10 @@ class InstancesPredictor(WeightedPredictor[O, A]):
 
     def thresholds(self, output: Arrays) -> NDArray[np.float64]:
         """The threshold of each row's label."""
-        return np.array([self.manifest.thresholds.get(name, 0.5) for name in self._names(output)])
+        return np.array([self._threshold(name) for name in self._names(output)])
+
+    def _threshold(self, label: str) -> float:
+        return self.manifest.thresholds.get(label, 0.5)
 
     def counts(self, instances: Sequence[Instance]) -> dict[str, int]:
         """How many there are of each label, those without any too."""

@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 
-from models.backends import create
+from models import backends
 from models.manifest import Fit, Kind, Weights, WeightsError, find
 from models.photo import Photo, Region
 from models.predictor import A, Arrays, Card, O, Predictor, Specification, Tensor
@@ -27,15 +27,23 @@ class WeightedPredictor(Predictor[O, A]):
     completed_by: tuple[str, ...] = ()
     batch_sizes: tuple[int, ...] = (1, 2, 4, 8, 16)
 
-    def __init__(self, weights_dir: Path | None = None, name: str | None = None) -> None:
-        """Raises `WeightsError` where the weights are missing or broken, or cannot give this predictor's answer."""
+    def __init__(
+        self,
+        weights_dir: Path | None = None,
+        name: str | None = None,
+        backend: str = backends.AUTO,
+        cache_dir: Path | None = None,
+    ) -> None:
+        """`backend` is one of `backends.NAMES`, or `auto`; `cache_dir` a folder for what it compiles. Raises
+        `WeightsError` where the weights are missing or broken, or cannot give this predictor's answer."""
         if name is not None:
             self.name = name
         self.weights: Weights = find(self.name, weights_dir)
         self.manifest = self.weights.manifest
         self.check()
-        self.backend = create("torch")
-        self.card: Card = self.manifest.card(self.backend.name, "cpu")
+        self.wanted, self.cache_dir = backend, cache_dir
+        self._backend: backends.Backend | None = None
+        self.card: Card = self.manifest.card(backend, "cpu")
         self.specification = self.describe()
 
     def check(self) -> None:
@@ -75,8 +83,16 @@ class WeightedPredictor(Predictor[O, A]):
         )
 
     def load(self, device: str) -> None:
-        self.backend.load(self.weights, device)
-        self.card = self.manifest.card(self.backend.name, device)
+        backend = backends.create(backends.choose(self.wanted, self.weights, device), self.cache_dir)
+        backend.load(self.weights, device)
+        self._backend, self.card = backend, self.manifest.card(backend.name, device)
+
+    @property
+    def backend(self) -> backends.Backend:
+        """What runs the network, once it is loaded."""
+        if self._backend is None:
+            raise RuntimeError("run before load")
+        return self._backend
 
     def prepare(self, photo: Photo, region: Region, options: O) -> Arrays:
         size = self.manifest.input

@@ -34,7 +34,8 @@ def declared(root: Path) -> dict[str, list[Requirement]]:
 def installs(root: Path, lock: str) -> list[Requirement]:
     """What a lock file was compiled from."""
     groups = declared(root)
-    names = ["", "build", "gpu"] if lock == "requirements.txt" else list(groups)
+    serving = {"requirements.txt": "cpu", "requirements-gpu.txt": "gpu"}
+    names = ["", "build", serving[lock]] if lock in serving else list(groups)
     return [requirement for name in names for requirement in groups[name]]
 
 
@@ -72,19 +73,24 @@ def closure(wanted: Iterable[Requirement]) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-gpu.txt", "requirements-dev.txt"])
 def test_a_lock_holds_what_pyproject_needs_and_no_more(root: Path, lock: str) -> None:
     assert closure(installs(root, lock)) == pins(root / lock), "Do: make lock, then make test"
 
 
-def test_what_serves_is_tested_in_the_same_versions(root: Path) -> None:
-    serving, testing = pins(root / "requirements.txt"), pins(root / "requirements-dev.txt")
+@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-gpu.txt"])
+def test_what_serves_is_tested_in_the_same_versions(root: Path, lock: str) -> None:
+    serving, testing = pins(root / lock), pins(root / "requirements-dev.txt")
     assert serving.items() <= testing.items()
+
+
+def test_the_cpu_is_served_without_torch(root: Path) -> None:
+    assert not {"torch", "torchvision", "timm"} & set(pins(root / "requirements.txt"))
 
 
 def test_the_torch_that_was_tested_is_the_one_that_is_locked(root: Path) -> None:
     settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
-    wanted = {f"{name}=={pins(root / 'requirements.txt')[name]}" for name in ("torch", "torchvision")}
+    wanted = {f"{name}=={pins(root / 'requirements-gpu.txt')[name]}" for name in ("torch", "torchvision")}
     assert set(settings["tool"]["uv"]["constraint-dependencies"]) == wanted
 
 
@@ -102,7 +108,7 @@ def imported(folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 @pytest.mark.parametrize(
-    ("package", "extras"), [("app", []), ("models", ["gpu"]), ("training", ["train"]), ("tests", ["train", "dev"])]
+    ("package", "extras"), [("app", []), ("models", ["cpu", "gpu"]), ("training", ["train"]), ("tests", ["train", "dev"])]
 )
 def test_what_is_imported_is_declared(root: Path, package: str, extras: list[str]) -> None:
     groups = declared(root)

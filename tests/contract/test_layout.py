@@ -18,6 +18,7 @@ FILES = {
     "README.md",
     "pyproject.toml",
     "requirements-dev.txt",
+    "requirements-gpu.txt",
     "requirements.txt",
 }
 LONGEST = 400

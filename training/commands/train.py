@@ -9,8 +9,9 @@ import torch
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from models.manifest import find
 from models.registry import RegistryError, server
-from training import checkpoints, devices, processes, record, tasks, trackers, weights
+from training import checkpoints, devices, graphs, processes, record, tasks, trackers, weights
 from training import recipe as recipes
 from training.commands.figures import show
 from training.interrupts import Interrupted
@@ -62,6 +63,10 @@ def train(
     manifest = weights.export(task, checkpoints.require(folder / "final.pt"), folder / "weights")
     show(manifest.name, manifest.figures)
     typer.echo(f"written: {folder / 'weights' / manifest.name}.safetensors and .json")
+    try:
+        graphs.write(find(manifest.name, folder / "weights"))
+    except graphs.GraphError as error:
+        typer.echo(f"no graphs, so torch alone can serve it: {error}", err=True)
 
 
 def _run(run: Run, name: str) -> None:

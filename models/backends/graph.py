@@ -1,0 +1,54 @@
+"""What backends of graphs share: which files make a network, and the path through its parts."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from models import graphs
+from models.manifest import Manifest, Weights, WeightsError
+from models.predictor import Arrays
+from models.rcnn import Limits, Part, Rcnn
+
+
+class GraphBackend(ABC):
+    """A network from the graphs beside its weights (`models.graphs`), without torch, on the CPU."""
+
+    name: str
+
+    def __init__(self, cache: Path | None = None) -> None:
+        self.cache = cache
+        self._network: Callable[[Arrays], Arrays] | None = None
+
+    @abstractmethod
+    def open(self, path: Path, digest: str) -> Part:
+        """The graph, ready to run; what it returns is the caller's own. `digest` tells its weights from others."""
+
+    def load(self, weights: Weights, device: str) -> None:
+        if device != "cpu":
+            raise WeightsError(f"{weights.manifest.name}: the backend {self.name} runs on the cpu, not on {device}")
+        weights.verify()
+        files = graphs.found(weights)
+        if not files:
+            raise WeightsError(f"{graphs.path(weights)}: missing; {graphs.REMADE.format(weights.manifest.name)}")
+        parts = {part: self.open(file, weights.manifest.sha256[:16]) for part, file in files.items()}
+        self._network = parts[""] if "" in parts else _rcnn(parts, weights.manifest)
+
+    def run(self, arrays: Arrays) -> Arrays:
+        if self._network is None:
+            raise RuntimeError("run before load")
+        try:
+            return self._network(arrays)
+        except RuntimeError as error:
+            if "alloc" in str(error):  # how both runtimes say it
+                raise MemoryError(str(error)) from error
+            raise
+
+
+def _rcnn(parts: Mapping[str, Part], manifest: Manifest) -> Rcnn:
+    """A detector of its parts, warmed."""
+    kept = {name: manifest.network[name] for name in ("detections", "min_score") if name in manifest.network}
+    made = Rcnn(parts["dense"], parts["boxes"], parts.get("masks"), Limits(**kept))
+    made.warm({"image": np.zeros((1, manifest.input.height, manifest.input.width, 3), np.uint8)})
+    return made
