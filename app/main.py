@@ -59,7 +59,7 @@ def create_app(
     settings = settings or Settings()
     if predictors is None:
         served = discover(
-            settings.weights_dir, settings.predictors, backends=settings.backend, cache_dir=settings.cache_dir
+            settings.weights_dir, settings.predictors, backends=settings.backends, cache_dir=settings.cache_dir
         )
     else:
         served = {name: predictors[name] for name in choose(predictors, settings.predictors)}

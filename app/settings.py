@@ -30,8 +30,8 @@ class Settings(BaseSettings):
         pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$",
         description="Where predictors run: `auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:1`.",
     )
-    backend: Annotated[dict[str, str], NoDecode] = Field(
-        default_factory=dict,
+    backend: str = Field(
+        default=AUTO,
         description="What runs the networks: `auto` (torch on a GPU; on the CPU OpenVINO, else ONNX Runtime, where "
         "there are graphs beside the weights, else torch), `openvino`, `onnxruntime` or `torch`; for single predictors "
         "`damage=torch,parts=onnxruntime`.",
@@ -108,23 +108,14 @@ class Settings(BaseSettings):
             return [name.strip() for name in value.split(",") if name.strip()]
         return value
 
-    @field_validator("backend", mode="before")
-    @classmethod
-    def _split_backends(cls, value: object) -> object:
-        """`""` stands for every predictor that is not named."""
-        if not isinstance(value, str):
-            return value
-        pairs = [part.strip().rpartition("=") for part in value.split(",") if part.strip()]
-        return {name.strip(): backend.strip().lower() for name, _, backend in pairs}
-
     @field_validator("backend")
     @classmethod
-    def _known(cls, value: dict[str, str]) -> dict[str, str]:
-        if unknown := [name for name in value.values() if name not in (AUTO, *NAMES)]:
+    def _known(cls, value: str) -> str:
+        if unknown := [name for name in _backends(value).values() if name not in (AUTO, *NAMES)]:
             raise ValueError(f"unknown backend {', '.join(unknown)}: one of {', '.join((AUTO, *NAMES))}")
         return value
 
-    @field_validator("log_level", "device", mode="before")
+    @field_validator("log_level", "device", "backend", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
@@ -143,6 +134,11 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def backends(self) -> dict[str, str]:
+        """`backend` by predictor; `""` is for all that are not named."""
+        return _backends(self.backend)
+
+    @property
     def decoders(self) -> int:
         """Photos decoded at a time: `decode_threads`, or the cores this process may use."""
         if self.decode_threads:
@@ -150,3 +146,8 @@ class Settings(BaseSettings):
         if hasattr(os, "sched_getaffinity"):
             return len(os.sched_getaffinity(0))
         return os.cpu_count() or 1
+
+
+def _backends(text: str) -> dict[str, str]:
+    pairs = [part.rpartition("=") for part in text.split(",") if part.strip()]
+    return {name.strip(): backend.strip() for name, _, backend in pairs}

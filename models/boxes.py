@@ -1,16 +1,19 @@
 """Boxes as arrays: how far they overlap, and one box for each thing that several were drawn around."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-Boxes = NDArray[np.floating]
+Boxes = NDArray[Any]
 """(boxes, 4) as x1, y1, x2, y2."""
 
 
-def areas(boxes: Boxes) -> NDArray[np.floating]:
+def areas(boxes: Boxes) -> NDArray[Any]:
     """Area of each box; one turned inside out has none."""
-    sides: NDArray[np.floating] = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
-    return sides[:, 0] * sides[:, 1]
+    sides: NDArray[Any] = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
+    shared: NDArray[Any] = sides[:, 0] * sides[:, 1]
+    return shared
 
 
 def intersections(box: NDArray[np.float64], boxes: Boxes) -> NDArray[np.float64]:
@@ -31,7 +34,7 @@ BLOCK = 64
 """So many boxes are compared at a time: one by one the calls into numpy would take most of the time."""
 
 
-def suppress(boxes: Boxes, scores: NDArray[np.floating], threshold: float, most: int = 300) -> list[int]:
+def suppress(boxes: Boxes, scores: NDArray[Any], threshold: float, most: int = 300) -> list[int]:
     """Non-maximum suppression: which boxes stay, best first, `most` of them at the most.
 
     The best box stays, all that overlap it by more than `threshold` go, and so on with those left. Of equal scores the
@@ -57,7 +60,7 @@ def suppress(boxes: Boxes, scores: NDArray[np.floating], threshold: float, most:
 
 
 def _over(
-    boxes: Boxes, sizes: NDArray[np.floating], first: NDArray[np.int64], second: NDArray[np.int64], threshold: float
+    boxes: Boxes, sizes: NDArray[Any], first: NDArray[np.int64], second: NDArray[np.int64], threshold: float
 ) -> NDArray[np.bool_]:
     """(first, second): which of the boxes of these numbers overlap by more than the threshold."""
     one, other = boxes[first].T[:, :, None], boxes[second].T[:, None]

@@ -1,16 +1,19 @@
 """What lies between the parts of an R-CNN (`models.networks.stages`): which boxes stay, in numpy, photo by photo."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.boxes import suppress
-from models.predictor import Arrays
 
-Part = Callable[[Arrays], Arrays]
-"""One of the network's parts: named arrays in, named arrays out."""
+Numbers = Mapping[str, NDArray[Any]]
+"""Named arrays."""
+
+Part = Callable[[Numbers], Numbers]
+"""One of the network's parts."""
 
 MASK_SIDE = 28
 
@@ -40,7 +43,13 @@ class Rcnn:
     def __init__(self, dense: Part, boxes: Part, masks: Part | None, limits: Limits) -> None:
         self.dense, self.boxes, self.masks, self.limits = dense, boxes, masks, limits
 
-    def __call__(self, batch: Arrays) -> Arrays:
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Of how many outlines a photo's are padded to."""
+        most = self.limits.detections
+        return (*(size for size in OUTLINED if size < most), most)
+
+    def __call__(self, batch: Numbers) -> Numbers:
         seen = self.dense({"image": batch["image"]})
         level = np.repeat(np.arange(len(seen["counts"])), seen["counts"])
         regions = np.stack([self._proposals(*one, level) for one in zip(seen["boxes"], seen["scores"], strict=True)])
@@ -54,26 +63,24 @@ class Rcnn:
         rows = [{**one, "masks": outlines} for one, outlines in zip(found, masks, strict=True)]
         return {name: np.stack([_rows(one[name], self.limits.detections) for one in rows]) for name in rows[0]}
 
-    def warm(self, batch: Arrays) -> None:
+    def warm(self, batch: Numbers) -> None:
         """Runs the part for outlines once at every size, on one photo's `batch`, so that none is new later."""
         if self.masks is None:
             return
         features = self.dense(batch)["features"]
-        for size in (*(size for size in OUTLINED if size < self.limits.detections), self.limits.detections):
+        for size in self.sizes:
             boxes = np.zeros((size, 4), np.float32)
             numbers = np.zeros(size, np.int64)
             self.masks({"features": features, "boxes": boxes, "photo": numbers, "label": numbers})
 
-    def _proposals(
-        self, boxes: NDArray[np.generic], scores: NDArray[np.generic], level: NDArray[np.int64]
-    ) -> NDArray[np.generic]:
+    def _proposals(self, boxes: NDArray[Any], scores: NDArray[Any], level: NDArray[np.int64]) -> NDArray[Any]:
         """(proposals, 4): the candidates of one photo that stay, best first, then zeros."""
         apart = boxes + (level * (1 + boxes.max()))[:, None]  # so that levels do not meet
         large = np.flatnonzero((boxes[:, 2:] - boxes[:, :2]).min(axis=1) >= SMALLEST_PROPOSAL)
         kept = suppress(apart[large], scores[large], self.limits.proposal_overlap, self.limits.proposals)
         return _rows(boxes[large][kept], self.limits.proposals)
 
-    def _detections(self, scores: NDArray[np.generic], boxes: NDArray[np.generic]) -> dict[str, NDArray[np.generic]]:
+    def _detections(self, scores: NDArray[Any], boxes: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """The `boxes`, `scores` and `labels` of one photo that stay, best first; of `scores` (proposals, classes)."""
         region, label = np.nonzero(scores > self.limits.min_score)
         sides = boxes[region, label, 2:] - boxes[region, label, :2]
@@ -84,20 +91,20 @@ class Rcnn:
         kept = suppress(apart, scores, self.limits.overlap, self.limits.detections)
         return {"boxes": boxes[kept], "scores": scores[kept], "labels": label[kept]}
 
-    def _masks(self, features: NDArray[np.generic], found: Arrays, least: NDArray[np.generic]) -> NDArray[np.float32]:
+    def _masks(self, features: NDArray[Any], found: Numbers, least: NDArray[Any]) -> NDArray[np.float32]:
         """(detections, 28, 28): the outlines of one photo's detections that are asked for, zeros for the others."""
         masks = np.zeros((len(found["scores"]), MASK_SIDE, MASK_SIDE), np.float32)
         asked = np.flatnonzero(found["scores"] >= least[found["labels"]])
         if self.masks is None or not len(asked):
             return masks
-        size = next((size for size in OUTLINED if size >= len(asked)), self.limits.detections)
+        size = next(size for size in self.sizes if size >= len(asked))
         given = {"boxes": _rows(found["boxes"][asked], size), "label": _rows(found["labels"][asked], size)}
         given = {"features": features[None], **given, "photo": np.zeros(size, np.int64)}
         masks[asked] = self.masks(given)["masks"][: len(asked)]
         return masks
 
 
-def _rows(values: NDArray[np.generic], number: int) -> NDArray[np.generic]:
+def _rows(values: NDArray[Any], number: int) -> NDArray[Any]:
     """`values` with zeros after them, `number` rows."""
     filled = np.zeros((number, *values.shape[1:]), values.dtype)
     filled[: len(values)] = values

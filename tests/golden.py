@@ -22,9 +22,9 @@ def path(name: str) -> Path:
     return FOLDER / f"{name}.npz"
 
 
-def predictor(name: str) -> WeightedPredictor[Any, Any]:
+def predictor(name: str, backend: str = "torch") -> WeightedPredictor[Any, Any]:
     """The predictor with the shipped weights, loaded on the CPU."""
-    found = discover(wanted=[name])[name]
+    found = discover(wanted=[name], backends={name: backend})[name]
     assert isinstance(found, WeightedPredictor)
     found.load("cpu")
     return found

@@ -1,5 +1,5 @@
-"""Graphs of stored weights for runtimes without torch: ONNX files of some ten kilobytes beside `NAME.safetensors`, whose
-initialisers are byte ranges of that very file, int8 kernels through DequantizeLinear."""
+"""Graphs of stored weights for runtimes without torch: ONNX files of some ten kilobytes beside `NAME.safetensors`,
+whose initialisers are byte ranges of that very file, int8 kernels through DequantizeLinear."""
 
 import json
 import struct
@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
 from onnx import GraphProto, TensorProto, helper, numpy_helper
 from onnxscript import optimizer
 from torch import Tensor, nn
@@ -47,16 +46,25 @@ class Place:
 
 def write(weights: Weights) -> list[Path]:
     """Writes the graphs of `weights` beside them and returns their paths. Raises `GraphError` where the network has
-    what a graph cannot have."""
+    what a graph cannot have; no file is left of it then."""
+    try:
+        return _parts(weights)
+    except GraphError:
+        for part in (graphs.WHOLE, *graphs.PARTS["instances"]):
+            graphs.path(weights, part).unlink(missing_ok=True)
+        raise
+
+
+def _parts(weights: Weights) -> list[Path]:
     backend = TorchBackend()
     backend.load(weights, "cpu")
     network = _with_norms(backend.network.to(memory_format=torch.contiguous_format))
-    side = weights.manifest.input.width
-    example: dict[str, Tensor] = {"image": torch.zeros(2, weights.manifest.input.height, side, 3, dtype=torch.uint8)}
+    side = 2 * STRIDES[-1] if isinstance(network, Yolox) else weights.manifest.input.width
+    example: dict[str, Tensor] = {"image": torch.zeros(2, side, side, 3, dtype=torch.uint8)}
     if beside := weights.manifest.network.get("beside"):
         example["known"] = torch.zeros(2, beside)
     if not isinstance(network, Detector):
-        return [_write(network, example, weights, "")]
+        return [_write(network, example, weights, graphs.WHOLE)]
     made, paths = parts(network, side), []
     for name, part in made.items():
         paths.append(_write(part, example, weights, name))
@@ -76,7 +84,10 @@ def _write(network: nn.Module, example: Mapping[str, Tensor], weights: Weights, 
     _share(model.graph, weights)
     model.producer_name, model.doc_string = "carlens", f"for weights sha256:{weights.manifest.sha256}"
     onnx.save(model, path)
-    onnx.checker.check_model(path)
+    try:
+        onnx.checker.check_model(path)
+    except onnx.checker.ValidationError as error:
+        raise GraphError(f"{weights.manifest.name}: {str(error).splitlines()[0]}") from error
     return path
 
 
@@ -134,8 +145,12 @@ def _places(path: Path) -> dict[str, Place]:
         header: dict[str, Any] = json.loads(file.read(size))
     header.pop("__metadata__", None)
     return {
-        name: Place(types[one["dtype"]], tuple(one["shape"]), 8 + size + one["data_offsets"][0],
-                    one["data_offsets"][1] - one["data_offsets"][0])
+        name: Place(
+            types[one["dtype"]],
+            tuple(one["shape"]),
+            8 + size + one["data_offsets"][0],
+            one["data_offsets"][1] - one["data_offsets"][0],
+        )
         for name, one in header.items()
     }
 

@@ -42,7 +42,7 @@ def choose(settings: Settings, wanted: list[str] | None = None) -> dict[str, Any
         return registry.discover(
             settings.weights_dir,
             wanted or settings.predictors,
-            backends=settings.backend,
+            backends=settings.backends,
             cache_dir=settings.cache_dir,
         )
     except registry.RegistryError as error:

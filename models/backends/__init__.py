@@ -25,6 +25,18 @@ class Backend(Protocol):
         is raised as `MemoryError`."""
 
 
+class Unloaded:
+    """In the place of a backend until one is loaded."""
+
+    name = "none"
+
+    def load(self, weights: Weights, device: str) -> None:
+        raise NotImplementedError
+
+    def run(self, arrays: Arrays) -> Arrays:
+        raise RuntimeError("run before load")
+
+
 GRAPHS = ("openvino", "onnxruntime")
 """Those that run graphs on the CPU, without torch; the quickest first."""
 
@@ -50,7 +62,7 @@ def choose(wanted: str, weights: Weights, device: str) -> str:
         if not find_spec(wanted):
             raise WeightsError(f"{weights.manifest.name}: the backend {wanted} is not installed (pip install {wanted})")
         return wanted
-    able = GRAPHS if device == "cpu" and graphs.found(weights) else ()
+    able: tuple[str, ...] = GRAPHS if device == "cpu" and graphs.found(weights) else ()
     for name in (*able, "torch"):
         if find_spec(name):
             return name
@@ -63,7 +75,7 @@ def choose(wanted: str, weights: Weights, device: str) -> str:
 def resolve_device(requested: str) -> str:
     """`auto` to `cuda` where a GPU can be used, else `cpu`; any other name is checked and kept.
 
-    Raises `ValueError` with what is there. torch, which takes seconds to import, is asked only where there may be a GPU.
+    Raises `ValueError` with what is there. torch, which takes seconds to import, is asked only where a GPU may be.
     """
     if requested == "cpu" or (requested == AUTO and not (_driver() and find_spec("torch"))):
         return "cpu"

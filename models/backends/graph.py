@@ -31,9 +31,10 @@ class GraphBackend(ABC):
         weights.verify()
         files = graphs.found(weights)
         if not files:
-            raise WeightsError(f"{graphs.path(weights)}: missing; {graphs.REMADE.format(weights.manifest.name)}")
+            name = weights.manifest.name
+            raise WeightsError(f"{name}: the backend {self.name} needs its graphs; {graphs.REMADE.format(name)}")
         parts = {part: self.open(file, weights.manifest.sha256[:16]) for part, file in files.items()}
-        self._network = parts[""] if "" in parts else _rcnn(parts, weights.manifest)
+        self._network = parts[graphs.WHOLE] if graphs.WHOLE in parts else _rcnn(parts, weights.manifest)
 
     def run(self, arrays: Arrays) -> Arrays:
         if self._network is None:

@@ -51,7 +51,7 @@ class Dense(nn.Module):
         found = [self._candidates(*level) for level in zip(range(len(pyramid)), *self._proposed(pyramid), strict=True)]
         boxes, scores = (torch.cat(parts, 1) for parts in zip(*found, strict=True))
         features = self._stacked(pyramid[: self.levels])
-        return {"features": features, "boxes": boxes, "scores": scores, "counts": self.candidates.clone()}
+        return {"features": features, "boxes": boxes, "scores": scores, "counts": cast(Tensor, self.candidates).clone()}
 
     def _proposed(self, pyramid: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         return cast(tuple[list[Tensor], list[Tensor]], cast(Any, self.network).rpn.head(pyramid))
@@ -61,7 +61,7 @@ class Dense(nn.Module):
         cells: Tensor = getattr(self, self.anchors[level])
         height, width = self.grids[level]
         scores, which = logits.permute(0, 2, 3, 1).flatten(1).topk(self.counts[level], dim=1)
-        shifts = deltas.unflatten(1, (len(cells), 4)).permute(0, 3, 4, 1, 2).flatten(1, 3)
+        shifts = deltas.reshape(len(deltas), len(cells), 4, height, width).permute(0, 3, 4, 1, 2).flatten(1, 3)
         shifts = shifts.gather(1, which[..., None].expand(-1, -1, 4))
         cell = which // len(cells)
         x, y = cell % width * (self.side // width), cell // width * (self.side // height)
@@ -106,7 +106,7 @@ class BoxHead(Regions):
     def forward(self, features: Tensor, boxes: Tensor, photo: Tensor) -> dict[str, Tensor]:
         heads = cast(Any, self.network).roi_heads
         logits, shifts = heads.box_predictor(heads.box_head(self.read(features, boxes, photo, 7)))
-        shifts = shifts.unflatten(1, (-1, 4))
+        shifts = shifts.reshape(len(shifts), -1, 4)
         moved = _moved(boxes[:, None], shifts, heads.box_coder.weights, self.side)
         return {"scores": logits.softmax(-1)[:, 1:], "moved": moved[:, 1:]}
 

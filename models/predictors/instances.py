@@ -80,7 +80,10 @@ class InstancesPredictor(WeightedPredictor[O, A]):
         """`image`, and `least` (labels,): the lowest score of each label that is told, so that no more outlines are
         made than are asked for."""
         assert isinstance(options, InstancesOptions)
-        lowest = [self._threshold(n) if options.min_score is None else options.min_score for n in self.manifest.labels["label"]]
+        lowest = [
+            self._threshold(n) if options.min_score is None else options.min_score
+            for n in self.manifest.labels["label"]
+        ]
         return {**super().prepare(photo, region, options), "least": np.array(lowest, np.float32)}
 
     def found(self, output: Arrays, header: Header, options: InstancesOptions, of: type[Found]) -> list[Found]:

@@ -35,15 +35,16 @@ class WeightedPredictor(Predictor[O, A]):
         cache_dir: Path | None = None,
     ) -> None:
         """`backend` is one of `backends.NAMES`, or `auto`; `cache_dir` a folder for what it compiles. Raises
-        `WeightsError` where the weights are missing or broken, or cannot give this predictor's answer."""
+        `WeightsError` where the weights are missing or broken, cannot give this predictor's answer, or have no backend
+        here that could serve them."""
         if name is not None:
             self.name = name
         self.weights: Weights = find(self.name, weights_dir)
         self.manifest = self.weights.manifest
         self.check()
         self.wanted, self.cache_dir = backend, cache_dir
-        self._backend: backends.Backend | None = None
-        self.card: Card = self.manifest.card(backend, "cpu")
+        self.backend: backends.Backend = backends.Unloaded()
+        self.card: Card = self.manifest.card(backends.choose(backend, self.weights, "cpu"), "cpu")
         self.specification = self.describe()
 
     def check(self) -> None:
@@ -85,14 +86,7 @@ class WeightedPredictor(Predictor[O, A]):
     def load(self, device: str) -> None:
         backend = backends.create(backends.choose(self.wanted, self.weights, device), self.cache_dir)
         backend.load(self.weights, device)
-        self._backend, self.card = backend, self.manifest.card(backend.name, device)
-
-    @property
-    def backend(self) -> backends.Backend:
-        """What runs the network, once it is loaded."""
-        if self._backend is None:
-            raise RuntimeError("run before load")
-        return self._backend
+        self.backend, self.card = backend, self.manifest.card(backend.name, device)
 
     def prepare(self, photo: Photo, region: Region, options: O) -> Arrays:
         size = self.manifest.input

@@ -108,7 +108,8 @@ def imported(folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 @pytest.mark.parametrize(
-    ("package", "extras"), [("app", []), ("models", ["cpu", "gpu"]), ("training", ["train"]), ("tests", ["train", "dev"])]
+    ("package", "extras"),
+    [("app", []), ("models", ["cpu", "gpu"]), ("training", ["train"]), ("tests", ["train", "dev"])],
 )
 def test_what_is_imported_is_declared(root: Path, package: str, extras: list[str]) -> None:
     groups = declared(root)

@@ -109,3 +109,21 @@ def test_decoders_are_the_cores_unless_told(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
     assert Settings().decoders == 3
     assert Settings(decode_threads=5).decoders == 5
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("auto", {"": "auto"}),
+        ("OpenVINO", {"": "openvino"}),
+        ("damage=torch, parts = onnxruntime", {"damage": "torch", "parts": "onnxruntime"}),
+        ("onnxruntime,damage=auto,", {"": "onnxruntime", "damage": "auto"}),
+    ],
+)
+def test_backends_for_all_and_for_single_predictors(given: str, expected: dict[str, str]) -> None:
+    assert Settings(backend=given).backends == expected
+
+
+def test_an_unknown_backend_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ValidationError, match="unknown backend tensorflow: one of auto, openvino, onnxruntime, torch"):
+        Settings(backend="damage=tensorflow")

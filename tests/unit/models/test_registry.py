@@ -1,5 +1,6 @@
 """Finding predictors: what an entry point may name, what it is refused for, and who gets the folder of weights."""
 
+import dataclasses
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -54,6 +55,28 @@ def test_an_unknown_wanted_one_tells_what_there_is() -> None:
         discover(points=[point("brightness")], wanted=["brightness", "paint"])
     with pytest.raises(RegistryError, match="installed are none"):
         discover(points=[], wanted=["paint"])
+
+
+def make_takes_backend(backend: str, cache_dir: Path) -> Brightness:
+    predictor = Brightness(backend)
+    predictor.specification = dataclasses.replace(predictor.specification, name="brightness")
+    predictor.card = predictor.card.model_copy(update={"backend": f"{backend} {cache_dir}"})
+    return predictor
+
+
+@pytest.mark.parametrize(
+    ("backends", "expected"),
+    [({}, "auto"), ({"": "torch"}, "torch"), ({"": "torch", "brightness": "onnxruntime"}, "onnxruntime")],
+)
+def test_a_backend_is_that_of_the_name_or_of_all(tmp_path: Path, backends: dict[str, str], expected: str) -> None:
+    points = [point("brightness", f"{HERE}:make_takes_backend")]
+    found = discover(points=points, backends=backends, cache_dir=tmp_path)
+    assert found["brightness"].card.backend == f"{expected} {tmp_path}"
+
+
+def test_a_backend_for_what_is_not_there_is_refused() -> None:
+    with pytest.raises(RegistryError, match="a backend is set for paint: installed are brightness"):
+        discover(points=[point("brightness")], backends={"paint": "torch"})
 
 
 def make_reader() -> Brightness:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from models import backends
 from models.backends import create, resolve_device
 from models.backends.torch import TorchBackend
 from models.manifest import Weights, WeightsError, find
@@ -126,13 +127,14 @@ def test_exhausted_memory_is_a_memory_error(
 
 def test_backends_are_made_by_name() -> None:
     assert create("torch").name == "torch"
-    with pytest.raises(ValueError, match="unknown backend 'abacus': one of torch"):
+    with pytest.raises(ValueError, match="unknown backend 'abacus': one of openvino, onnxruntime, torch"):
         create("abacus")
 
 
 @pytest.mark.parametrize(("there", "expected"), [(True, "cuda"), (False, "cpu")])
 def test_auto_takes_a_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch, there: bool, expected: str) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    monkeypatch.setattr(backends, "_driver", lambda: True)
     assert resolve_device("auto") == expected
 
 

@@ -169,7 +169,7 @@ def test_a_real_network_of_random_weights_is_served(tmp_path: Path) -> None:
     assert {name: (value.shape, str(value.dtype)) for name, value in item.items()} == {
         name: (tensor.shape, tensor.dtype) for name, tensor in damage.specification.inputs.items()
     }
-    found = damage.run({"image": np.stack([item["image"]] * 2)})
+    found = damage.run({name: np.stack([value] * 2) for name, value in item.items()})
     row = {name: value[0] for name, value in found.items()}
     answer = damage.finish(row, WIDE, whole(WIDE), DamageOptions(min_score=0))
     assert 0 < len(answer.detections) <= 10

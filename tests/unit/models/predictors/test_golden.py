@@ -1,9 +1,10 @@
-"""The shipped weights still say what they said when they were shipped."""
+"""The shipped weights still say what they said when they were shipped, by every backend."""
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models.backends import NAMES
 from tests import golden
 
 # Kernels differ between machines in the last digits; what is stored is rounded to three of them. A detection that only
@@ -22,10 +23,12 @@ def kept(name: str) -> dict[str, NDArray[np.generic]]:
         return dict(file)
 
 
+@pytest.mark.parametrize("backend", NAMES)
 @pytest.mark.parametrize("name", golden.NAMES)
-def test_outputs_are_the_golden_ones(name: str) -> None:
+def test_outputs_are_the_golden_ones(name: str, backend: str) -> None:
     expected = kept(name)
-    shipped = golden.predictor(name)
+    shipped = golden.predictor(name, backend)
+    assert shipped.card.backend == backend
     if str(expected.pop("weights")) != shipped.card.weights:
         pytest.fail(f"{name}.npz is of other weights than those shipped: run python -m tests.golden")
     found = golden.outputs(shipped)

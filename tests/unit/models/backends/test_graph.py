@@ -1,0 +1,132 @@
+"""OpenVINO and ONNX Runtime say of the stored weights what torch says, and refuse what they cannot serve."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models import graphs
+from models.backends import GRAPHS, create
+from models.manifest import Weights, WeightsError, find
+from tests import weights
+from training import graphs as made
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights of every kind, with their graphs."""
+    path = tmp_path_factory.mktemp("weights")
+    for name in ("paint", "brands", "damage_severity", "balloons", "vehicles"):
+        of = weights.manifest(name)
+        weights.write(path, of, weights.random_state(of))
+        made.write(find(name, path))
+    return path
+
+
+def given(of: Weights, count: int, side: int = 32) -> dict[str, NDArray[np.generic]]:
+    rng = np.random.default_rng(count)
+    arrays: dict[str, NDArray[np.generic]] = {"image": rng.integers(0, 256, (count, side, side, 3), np.uint8)}
+    if beside := of.manifest.network.get("beside"):
+        arrays["known"] = rng.standard_normal((count, beside)).astype(np.float32)
+    return arrays
+
+
+@pytest.mark.parametrize("backend", GRAPHS)
+@pytest.mark.parametrize("name", ["paint", "brands", "damage_severity", "vehicles"])
+def test_they_say_what_torch_says(folder: Path, name: str, backend: str) -> None:
+    of, torch, other = find(name, folder), create("torch"), create(backend)
+    torch.load(of, "cpu")
+    other.load(of, "cpu")
+    sides = (32, 64) if name == "vehicles" else (32,)
+    for count, side in [(count, side) for count in (1, 3) for side in sides]:
+        expected, found = (one.run(given(of, count, side)) for one in (torch, other))
+        assert {key: value.shape for key, value in found.items()} == {k: v.shape for k, v in expected.items()}
+        for key, value in expected.items():
+            np.testing.assert_allclose(found[key].astype(float), value.astype(float), rtol=1e-3, atol=1e-3, err_msg=key)
+
+
+@pytest.mark.parametrize("backend", GRAPHS)
+def test_a_detector_gives_all_its_arrays(folder: Path, backend: str) -> None:
+    of, other = find("balloons", folder), create(backend)
+    other.load(of, "cpu")
+    found = other.run({**given(of, 2), "least": np.zeros((2, 2), np.float32)})
+    assert {name: value.shape for name, value in found.items()} == {
+        "boxes": (2, 10, 4),
+        "scores": (2, 10),
+        "labels": (2, 10),
+        "masks": (2, 10, 28, 28),
+    }
+
+
+@pytest.mark.parametrize("backend", GRAPHS)
+def test_what_comes_out_stays_when_more_is_asked(folder: Path, backend: str) -> None:
+    """Answers are finished in other threads while the device is at the next batch."""
+    of, other = find("brands", folder), create(backend)
+    other.load(of, "cpu")
+    first = other.run(given(of, 1))["label"]
+    kept = first.copy()
+    assert not np.array_equal(other.run({"image": np.zeros((1, 32, 32, 3), np.uint8)})["label"], kept)
+    np.testing.assert_array_equal(first, kept)
+
+
+@pytest.mark.parametrize("backend", GRAPHS)
+def test_what_cannot_be_loaded_is_told(folder: Path, tmp_path: Path, backend: str) -> None:
+    of = find("brands", folder)
+    with pytest.raises(WeightsError, match="runs on the cpu, not on cuda"):
+        create(backend).load(of, "cuda")
+    with pytest.raises(RuntimeError, match="run before load"):
+        create(backend).run(given(of, 1))
+    weights.write(tmp_path, weights.manifest("brands"))
+    with pytest.raises(WeightsError, match=rf"brands: the backend {backend} needs its graphs; `carlens export brands"):
+        create(backend).load(find("brands", tmp_path), "cpu")
+    changed = find("brands", tmp_path)
+    changed.path.write_bytes(b"other")
+    with pytest.raises(WeightsError, match="sha256 is"):
+        create(backend).load(changed, "cpu")
+
+
+def test_memory_that_ends_is_said_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = create("onnxruntime")
+    for text, expected in (("std::bad_alloc", MemoryError), ("a port was not found", RuntimeError)):
+
+        def fail(_: object, text: str = text) -> dict[str, NDArray[np.generic]]:
+            raise RuntimeError(text)
+
+        monkeypatch.setattr(other, "_network", fail)
+        with pytest.raises(expected, match=text):
+            other.run({})
+
+
+def test_what_openvino_compiles_is_kept_by_weights(folder: Path, tmp_path: Path) -> None:
+    of = find("brands", folder)
+    create("openvino", tmp_path).load(of, "cpu")
+    kept = list((tmp_path / "openvino" / of.manifest.sha256[:16]).iterdir())
+    assert kept
+    assert graphs.found(of)
+
+
+WITHOUT = """
+import sys
+for name in ("torch", "torchvision", "timm", "onnx", "onnxscript"):
+    sys.modules[name] = None
+import numpy as np
+from models.registry import discover
+for name, one in discover(wanted=["attributes", "damage", "vehicles"]).items():
+    one.load("cpu")
+    assert one.card.backend == "openvino", one.card
+    size = one.specification.batch_sizes[1]
+    batch = {key: np.zeros((size, *of.shape), of.dtype) for key, of in one.specification.inputs.items()}
+    assert all(len(value) == size for value in one.run(batch).values())
+print("served")
+"""
+
+
+def test_the_shipped_weights_are_served_without_torch() -> None:
+    root = Path(__file__).parents[4]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT], check=False, cwd=root, capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout.strip() == "served", done.stderr
