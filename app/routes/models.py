@@ -31,7 +31,7 @@ EXAMPLE = {
         "why": "trained on sets that allow no more",
     },
     "weights": "sha256:9f2c41d07be6",
-    "backend": "torch",
+    "backend": "openvino",
     "device": "cpu",
     "batch_sizes": [1, 2, 4, 8, 16],
     "state": "ready",

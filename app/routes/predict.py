@@ -84,7 +84,7 @@ def example_model(name: str) -> dict[str, str]:
         "version": "1.0.0",
         "architecture": "resnet18",
         "weights": weights,
-        "backend": "torch",
+        "backend": "openvino",
         "device": "cpu",
     }
 
