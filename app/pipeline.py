@@ -30,7 +30,7 @@ from models.drawing import draw_caption
 from models.join import Join
 from models.language import Language
 from models.language import language as texts
-from models.photo import Header, Limits, Photo, PhotoError, Region, around, decode, read_header, whole
+from models.photo import Header, Limits, Photo, PhotoError, Region, around, decode, framed, read_header, whole
 from models.predictor import MOST_REGIONS, Arrays
 
 P = ParamSpec("P")
@@ -285,8 +285,9 @@ class Pipeline:
             return found or []
         if found is None:
             return [replace(whole(header), fallback=True)]
-        regions = [cut for region in found if (cut := around(region, margin, header))]
-        return (regions if ask.every else regions[:1]) or [whole(header)]
+        if ask.every:
+            return [cut for region in found if (cut := around(region, margin, header))] or [whole(header)]
+        return [framed(region, margin, header) or whole(header) for region in found[:1]] or [whole(header)]
 
     async def _found(self, name: str, work: _Work, header: Header, call: Call) -> list[Region] | None:
         """The regions in the answer of the predictor `name`; None where it failed, which is counted."""

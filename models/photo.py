@@ -140,6 +140,10 @@ def _reach(start: float, end: float, size: int, length: int) -> tuple[int, int]:
     return max(0, math.floor(start - margin)), min(length, math.ceil(end + margin))
 
 
+TIGHT = 0.5
+"""Share of the photo from which on a vehicle is not cut out."""
+
+
 def whole(header: Header) -> Region:
     """All of the photo."""
     return Region(0.0, 0.0, float(header.width), float(header.height), "whole")
@@ -160,6 +164,15 @@ def around(region: Region, margin: float, header: Header) -> Region | None:
     across, down = margin * (region.x2 - region.x1), margin * (region.y2 - region.y1)
     cut = clip_box(region.x1 - across, region.y1 - down, region.x2 + across, region.y2 + down, header)
     return cut and replace(region, x1=cut.x1, y1=cut.y1, x2=cut.x2, y2=cut.y2)
+
+
+def framed(region: Region, margin: float, header: Header) -> Region | None:
+    """What is read of a photo for a vehicle in that region: the region with its margin; all of the photo where that
+    takes `TIGHT` of it, as such a photo is cut to its vehicle already. None where nothing of it lies there."""
+    cut = around(region, margin, header)
+    if cut and (cut.x2 - cut.x1) * (cut.y2 - cut.y1) >= TIGHT * header.width * header.height:
+        return whole(header)
+    return cut
 
 
 def read_header(data: bytes, limits: Limits) -> Header:

@@ -51,8 +51,9 @@ class VehicleOptions(RegionOptions):
     )
     vehicle: Literal["auto", "whole"] = Field(
         default="auto",
-        description="`auto`: the photo's main vehicle is found first, and what is around it is left out. `whole`: all "
-        "of the photo is read, which is quicker, and right where it is cut to the vehicle already.",
+        description="`auto`: the photo's main vehicle is found first, and what is around it is left out, unless it "
+        "takes half of the photo. `whole`: all of the photo is read, which is quicker, and right where it is cut to "
+        "the vehicle already.",
     )
 
 

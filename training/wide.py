@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from models.boxes import overlaps
-from models.photo import Header, Photo, Region, around, whole
+from models.photo import Header, Photo, Region, framed, whole
 from models.predictors.vehicles import Vehicles
 from models.predictors.weighted import WeightedPredictor
 from training import recipe as recipes
@@ -210,7 +210,7 @@ def figures(
             all_of_it = whole(photo.header)
             tight = [named or all_of_it, all_of_it, Region(*wide.box, "box")]
             margin = reader.specification.margin
-            regions = [around(tight[0], margin if named else 0.0, photo.header) or all_of_it, *tight[1:]]
+            regions = [framed(tight[0], margin if named else 0.0, photo.header) or all_of_it, *tight[1:]]
             for key, is_right in zip(READ, right(reader, cars.head, photo, regions, wide.label), strict=True):
                 found.setdefault(f"{name}_{cars.head}_{key}", []).append(is_right)
     return {key: round(float(np.mean(values)), 4) for key, values in found.items() if values}

@@ -83,6 +83,15 @@ async def test_a_margin_is_left_around_it() -> None:
     assert body["result"]["region"] == region(19, 7, 49, 37)
 
 
+async def test_a_photo_that_is_half_vehicle_is_read_whole_but_not_for_each_vehicle() -> None:
+    async with serving(reader(margin=0.25), Finder((8.0, 6.0, 56.0, 42.0), RIGHT)) as client:
+        alone = (await client.post("/v1/brightness", content=halves(), headers=JPEG)).json()
+        every = (await client.post("/v1/inspect?vehicle=all", content=halves(), headers=JPEG)).json()
+    assert alone["result"]["region"] == region(0, 0, 64, 48, source="whole", score=None)
+    sources = [one["brightness"]["region"]["source"] for one in every["vehicles"]]
+    assert sources == ["vehicle", "vehicle"]
+
+
 @pytest.mark.parametrize("failure", ["fail_run", "fail_regions"])
 async def test_a_finder_that_fails_is_no_error(failure: str, caplog: pytest.LogCaptureFixture) -> None:
     finder = Finder(RIGHT)

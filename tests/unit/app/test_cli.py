@@ -209,7 +209,7 @@ def test_who_completes_an_answer_is_not_asked_itself(folder: Path, monkeypatch: 
 
 def test_predict_reads_the_main_vehicle_or_the_whole_photo(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The one that finds vehicles is loaded with the one that was asked for, and not asked itself."""
-    install(monkeypatch, {"brightness": reader(), "vehicles": Finder((0.0, 0.0, 32.0, 48.0))})
+    install(monkeypatch, {"brightness": reader(), "vehicles": Finder((0.0, 0.0, 30.0, 48.0))})
     for arguments, source in (([], "vehicle"), (["--vehicle", "auto"], "vehicle"), (["--vehicle", "whole"], "whole")):
         code, out, _ = run("predict", folder / "car.jpg", "--json", "--task", "brightness", *arguments)
         results = json.loads(out)["results"]

@@ -33,6 +33,7 @@ from models.photo import (
     clip_box,
     decode,
     fitted,
+    framed,
     read_header,
     whole,
 )
@@ -952,3 +953,29 @@ def test_a_letterbox_keeps_the_shape(region: Region, size: tuple[int, int]) -> N
     assert (box[: size[1], : size[0]] == 250).all()
     assert (box[size[1] :] == 114).all()
     assert (box[:, size[0] :] == 114).all()
+
+
+@pytest.mark.parametrize(
+    ("box", "margin", "expected"),
+    [
+        ((10.0, 10, 60, 40), 0.0, (10, 10, 60, 40)),
+        ((10.0, 10, 60, 40), 0.1, (5, 7, 65, 43)),
+        ((0.0, 0, 100, 25), 0.0, None),  # half of it
+        ((0.0, 0, 99, 25), 0.0, (0, 0, 99, 25)),
+        ((20.0, 10, 80, 40), 0.2, None),  # with its margin
+    ],
+)
+def test_a_photo_that_is_cut_to_its_vehicle_is_read_whole(
+    box: tuple[float, float, float, float], margin: float, expected: tuple[int, ...] | None
+) -> None:
+    header = Header(100, 50, "JPEG")
+    found = framed(Region(*box, source="vehicle", score=0.4), margin, header)
+    assert found
+    if expected is None:
+        assert found == whole(header)
+    else:
+        assert (found.x1, found.y1, found.x2, found.y2, found.source, found.score) == (*expected, "vehicle", 0.4)
+
+
+def test_a_region_beside_the_photo_frames_nothing() -> None:
+    assert framed(Region(200, 0, 300, 50), 0.1, Header(100, 50, "JPEG")) is None
