@@ -112,7 +112,7 @@ def detections(
 ) -> list[list[Instance]]:
     """All that is found on each of the photos, which `read` gives by their files, down to a score of 0."""
     options = predictor.specification.options(min_score=0, max_detections=100, masks="rle")
-    found = outputs(predictor, (read(row.file) for row in rows))
+    found = outputs(predictor, (read(row.file) for row in rows), options=options)
     return [list(predictor.told(predictor.finish(output, header, whole(header), options))) for header, output in found]
 
 

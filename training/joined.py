@@ -96,7 +96,8 @@ def placed(predictor: InstancesPredictor[Any, Any], pack: Path, rows: Sequence[P
     archive = Archive(pack)
     options = predictor.specification.options(min_score=0, max_detections=100)
     found = []
-    for row, (header, output) in zip(rows, outputs(predictor, (archive.photo(one.file) for one in rows)), strict=True):
+    said = outputs(predictor, (archive.photo(one.file) for one in rows), options=options)
+    for row, (header, output) in zip(rows, said, strict=True):
         parts = predictor.told(predictor.finish(output, header, whole(header), options))
         damage = _damage(row.label, annotations[row.annotation]["segmentation"])
         found.append(Placed(row, damage, list(parts), predictor.manifest.thresholds))

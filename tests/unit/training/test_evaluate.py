@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pycocotools import mask as mask_utils
 
 from models.manifest import Manifest
 from models.registry import RegistryError
@@ -118,6 +119,16 @@ def test_instances_of_any_name(data: Path, tmp_path: Path) -> None:
     told, details = summary(predictor.manifest, found), found.figures()
     assert told["box_ap50"] == pytest.approx(details["box"]["ap50"], abs=1e-4)
     assert told["image_false_alarm_rate"] == details["quiet"]["share"]
+
+
+def test_what_is_faint_has_its_outline_too(data: Path, tmp_path: Path) -> None:
+    """Served, nothing is outlined that is not told; average precision is over all there is."""
+    task = task_of("damage", data, tmp_path)
+    found = findings(served(task, tmp_path, "damage", thresholds=dict.fromkeys(task.labels, 1.0)), task)
+    assert isinstance(found, Instances)
+    assert len(found.masks) == len(found.boxes) > 0
+    areas = [mask_utils.area(one["segmentation"]) for one in found.masks]
+    assert np.mean(np.array(areas) > 0) > 0.5
 
 
 def test_instances_of_close_ups_and_with_sides(data: Path, tmp_path: Path) -> None:

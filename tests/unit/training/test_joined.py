@@ -34,9 +34,10 @@ class Told:
 
     def __init__(self, *answers: Any) -> None:
         self.answers, self.asked = answers, 0
+        self.least: float | None = None
 
     def prepare(self, photo: Any, region: Any, options: Any) -> dict[str, NDArray[np.int64]]:
-        self.asked += 1
+        self.asked, self.least = self.asked + 1, options.min_score
         return {"number": np.array(self.asked - 1)}
 
     def run(self, batch: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[np.int64]]:
@@ -67,7 +68,9 @@ def place(number: int, seen: str) -> Place:
 def test_damages_are_named_by_the_part_they_lie_on(pack: Path) -> None:
     hood, half = part("hood", rectangle(0, 0, 40, 40)), part("trunk", rectangle(0, 0, 20, 10))
     rows = [place(1, "hood"), place(2, "tailgate"), place(3, "wheel")]
-    found = placed(Told([hood], [half], []), pack, rows)  # type: ignore[arg-type]
+    parts = Told([hood], [half], [])
+    found = placed(parts, pack, rows)  # type: ignore[arg-type]
+    assert parts.least == 0  # else what is faint comes without outlines
     assert [(one.part, one.right) for one in found] == [("hood", True), ("trunk", True), ("", False)]
     assert [[share.share for share in one.told] for one in found] == [[1.0], [0.5], []]
     assert [one.part for one in (replace(one, thresholds={"hood": 0.95}) for one in found)] == ["", "trunk", ""]
