@@ -83,12 +83,15 @@ def _write(network: nn.Module, example: Mapping[str, Tensor], weights: Weights, 
     model = _exported(network, example)
     _share(model.graph, weights)
     model.producer_name, model.doc_string = "carlens", f"for weights sha256:{weights.manifest.sha256}"
-    onnx.save(model, path)
+    written = path.with_name(f".{path.name}")  # a service may be reading the one there is
+    onnx.save(model, written)
     try:
-        onnx.checker.check_model(path)
+        onnx.checker.check_model(written)
+        return written.replace(path)
     except onnx.checker.ValidationError as error:
         raise GraphError(f"{weights.manifest.name}: {str(error).splitlines()[0]}") from error
-    return path
+    finally:
+        written.unlink(missing_ok=True)
 
 
 def _exported(network: nn.Module, example: Mapping[str, Tensor]) -> onnx.ModelProto:

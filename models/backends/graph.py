@@ -1,8 +1,10 @@
 """What backends of graphs share: which files make a network, and the path through its parts."""
 
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -28,12 +30,16 @@ class GraphBackend(ABC):
     def load(self, weights: Weights, device: str) -> None:
         if device != "cpu":
             raise WeightsError(f"{weights.manifest.name}: the backend {self.name} runs on the cpu, not on {device}")
-        weights.verify()
+        data = weights.verify()
         files = graphs.found(weights)
         if not files:
             name = weights.manifest.name
             raise WeightsError(f"{name}: the backend {self.name} needs its graphs; {graphs.REMADE.format(name)}")
-        parts = {part: self.open(file, weights.manifest.sha256[:16]) for part, file in files.items()}
+        with TemporaryDirectory(prefix="carlens-", ignore_cleanup_errors=True) as folder:
+            # From a copy that nobody writes: runtimes map files into memory, and end with the process if one changes.
+            (Path(folder) / weights.path.name).write_bytes(data)
+            digest = weights.manifest.sha256[:16]
+            parts = {part: self.open(Path(shutil.copy(file, folder)), digest) for part, file in files.items()}
         self._network = parts[graphs.WHOLE] if graphs.WHOLE in parts else _rcnn(parts, weights.manifest)
 
     def run(self, arrays: Arrays) -> Arrays:

@@ -18,7 +18,10 @@ class OpenVinoBackend(GraphBackend):
         settings = {"PERFORMANCE_HINT": "LATENCY"}
         if self.cache is not None:
             settings["CACHE_DIR"] = str(self.cache / self.name / digest)
-        compiled = openvino.Core().compile_model(path, "CPU", settings)
+        core = openvino.Core()
+        compiled = core.compile_model(
+            core.read_model(path), "CPU", settings
+        )  # by its path the cache would never know it
         request, names = compiled.create_infer_request(), [output.get_any_name() for output in compiled.outputs]
 
         def run(arrays: Arrays) -> Arrays:

@@ -9,7 +9,7 @@ import torch
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from models.manifest import find
+from models.manifest import Weights
 from models.registry import RegistryError, server
 from training import checkpoints, devices, graphs, processes, record, tasks, trackers, weights
 from training import recipe as recipes
@@ -64,7 +64,7 @@ def train(
     show(manifest.name, manifest.figures)
     typer.echo(f"written: {folder / 'weights' / manifest.name}.safetensors and .json")
     try:
-        graphs.write(find(manifest.name, folder / "weights"))
+        graphs.write(Weights(manifest, folder / "weights" / f"{manifest.name}.safetensors"))
     except graphs.GraphError as error:
         typer.echo(f"no graphs, so torch alone can serve it: {error}", err=True)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pycocotools import mask as mask_utils
+from pycocotools import mask as mask_utils  # type: ignore[import-untyped]
 
 from models.manifest import Manifest
 from models.registry import RegistryError

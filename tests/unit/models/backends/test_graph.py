@@ -1,5 +1,6 @@
 """OpenVINO and ONNX Runtime say of the stored weights what torch says, and refuse what they cannot serve."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +71,18 @@ def test_what_comes_out_stays_when_more_is_asked(folder: Path, backend: str) -> 
     kept = first.copy()
     assert not np.array_equal(other.run({"image": np.zeros((1, 32, 32, 3), np.uint8)})["label"], kept)
     np.testing.assert_array_equal(first, kept)
+
+
+@pytest.mark.parametrize("backend", GRAPHS)
+def test_weights_that_are_written_over_do_no_harm_to_those_loaded(folder: Path, tmp_path: Path, backend: str) -> None:
+    for file in folder.glob("brands.*"):
+        shutil.copy(file, tmp_path)
+    of, other = find("brands", tmp_path), create(backend)
+    other.load(of, "cpu")
+    expected = other.run(given(of, 2))["label"]
+    for file in tmp_path.iterdir():
+        file.write_bytes(b"")
+    np.testing.assert_array_equal(other.run(given(of, 2))["label"], expected)
 
 
 @pytest.mark.parametrize("backend", GRAPHS)

@@ -12,7 +12,7 @@ import typer
 from torch import Tensor, nn
 
 from tests.unit.training.tiny import Tiny
-from training import tasks, weights
+from training import graphs, tasks, weights
 from training.commands import train as command
 from training.commands.train import train
 from training.recipe import FOLDER, Recipe
@@ -32,6 +32,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     monkeypatch.setattr(tasks, "create", create)
     monkeypatch.setattr(weights, "export", export)
+    monkeypatch.setattr(graphs, "write", lambda of: chosen.setdefault("graphs", of.path))
     monkeypatch.setattr(command, "served", lambda recipe: recipe)
     text = (FOLDER / "damage.toml").read_text()
     for old, new in {"sizes = [[0.0, 320]]": "sizes = [[0.0, 8]]", "batch = 8": "batch = 4"}.items():
@@ -51,6 +52,20 @@ def test_a_run_is_tracked_by_tensorboard_unless_told_otherwise(tmp_path: Path, m
     call(tmp_path, track=None)
     assert list((tmp_path / "run" / "tensorboard").iterdir())
     assert json.loads((tmp_path / "run" / "config.json").read_text())["precision"] == "fp32"
+
+
+def test_graphs_are_made_of_what_was_trained(
+    tmp_path: Path, made: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call(tmp_path)
+    assert made["graphs"] == tmp_path / "run" / "weights" / "damage.safetensors"
+
+    def refuse(_: Any) -> None:
+        raise graphs.GraphError("no operator for it")
+
+    monkeypatch.setattr(graphs, "write", refuse)
+    call(tmp_path)
+    assert "no graphs, so torch alone can serve it: no operator for it" in capsys.readouterr().err
 
 
 def test_the_precision_asked_for_is_used(tmp_path: Path, made: dict[str, Any]) -> None:
