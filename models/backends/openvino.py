@@ -1,10 +1,12 @@
 """OpenVINO on the CPU."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import openvino
 
 from models.backends.graph import GraphBackend
+from models.manifest import Weights
 from models.predictor import Arrays
 from models.rcnn import Part
 
@@ -14,14 +16,19 @@ class OpenVinoBackend(GraphBackend):
 
     name = "openvino"
 
+    def load(self, weights: Weights, device: str) -> None:
+        """In a thread that ends: the CPU plugin gives the one that compiles a stack for signals, which goes with the
+        network, so that the next signal there would end the process."""
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(super().load, weights, device).result()
+
     def open(self, path: Path, digest: str) -> Part:
         settings = {"PERFORMANCE_HINT": "LATENCY"}
         if self.cache is not None:
             settings["CACHE_DIR"] = str(self.cache / self.name / digest)
         core = openvino.Core()
-        compiled = core.compile_model(
-            core.read_model(path), "CPU", settings
-        )  # by its path the cache would never know it
+        # Read first: asked by a path, which is new every time, the cache would never know it.
+        compiled = core.compile_model(core.read_model(path), "CPU", settings)
         request, names = compiled.create_infer_request(), [output.get_any_name() for output in compiled.outputs]
 
         def run(arrays: Arrays) -> Arrays:

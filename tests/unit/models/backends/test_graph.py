@@ -15,6 +15,8 @@ from models.manifest import Weights, WeightsError, find
 from tests import weights
 from training import graphs as made
 
+ROOT = Path(__file__).parents[4]
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -121,6 +123,26 @@ def test_what_openvino_compiles_is_kept_by_weights(folder: Path, tmp_path: Path)
     assert graphs.found(of)
 
 
+SIGNALLED = """
+import gc, signal
+from models.backends import create
+from models.manifest import find
+loaded = create({backend!r})
+loaded.load(find("damage"), "cpu")
+del loaded
+gc.collect()
+signal.signal(signal.SIGINT, lambda *_: print("survived"))
+signal.raise_signal(signal.SIGINT)
+"""
+
+
+@pytest.mark.parametrize("backend", GRAPHS)
+def test_a_signal_after_a_network_is_gone_does_no_harm(backend: str) -> None:
+    command = [sys.executable, "-c", SIGNALLED.format(backend=backend)]
+    done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout.strip()) == (0, "survived"), done.stderr
+
+
 WITHOUT = """
 import sys
 for name in ("torch", "torchvision", "timm", "onnx", "onnxscript"):
@@ -138,8 +160,7 @@ print("served")
 
 
 def test_the_shipped_weights_are_served_without_torch() -> None:
-    root = Path(__file__).parents[4]
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT], check=False, cwd=root, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", WITHOUT], check=False, cwd=ROOT, capture_output=True, text=True, timeout=300
     )
     assert done.stdout.strip() == "served", done.stderr
