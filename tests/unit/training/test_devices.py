@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+import models.backends.torch  # noqa: F401 - before there seems to be a GPU, which parts of torch look for on import
+from models import backends
 from training import devices
 from training.devices import CPU, Place
 
@@ -25,6 +27,7 @@ def capable(monkeypatch: pytest.MonkeyPatch, **capabilities: bool) -> None:
 
 def gpus(monkeypatch: pytest.MonkeyPatch, count: int, bf16: bool) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(backends, "_driver", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16 or including_emulation)
 

@@ -47,7 +47,8 @@ def test_a_run_leaves_what_the_guide_says(trained: tuple[str, Path]) -> None:
     events = {file for file in files if file.startswith("tensorboard/events.")}
     assert events
     expected = {"state.pt", "metrics.jsonl", "final.pt", f"weights/{name}.json", f"weights/{name}.safetensors"}
-    expected |= {"config.json", "curves.png"}
+    parts = ("dense", "boxes", "masks") if name == "damage" else ("graph",)
+    expected |= {"config.json", "curves.png", *(f"weights/{name}.{part}.onnx" for part in parts)}
     assert files - events - {"features.f16", "features.json"} == expected
     assert ("features.f16" in files) == (name == "car_details")
     last = json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])
