@@ -1,5 +1,5 @@
-"""Graphs of stored weights for runtimes without torch: ONNX files of some ten kilobytes beside `NAME.safetensors`,
-whose initialisers are byte ranges of that very file, int8 kernels through DequantizeLinear."""
+"""Graphs of stored weights for runtimes without torch: small ONNX files beside `NAME.safetensors`, whose
+initialisers are byte ranges of that very file, int8 kernels through DequantizeLinear."""
 
 import json
 import struct

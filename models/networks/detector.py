@@ -19,8 +19,8 @@ from torchvision.ops import MultiScaleRoIAlign
 
 from models.networks.backbones import Norm, pyramid
 from models.networks.pixels import IMAGENET_MEAN, IMAGENET_STD, Normalise
+from models.rcnn import MASK_SIDE
 
-MASK_SIDE = 28
 ANCHORS = [[12, 18], [24, 40], [56, 88], [128, 184], [256, 352]]
 """Sizes in pixels by level, of strides 4 to 64."""
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torchvision.models import mobilenet_v2
 
-from models.networks.detector import MASK_SIDE, Detector
+from models.networks.detector import Detector
+from models.rcnn import MASK_SIDE
 
 SIDE, ROWS, CLASSES = 64, 12, 3
 
