@@ -8,38 +8,61 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models.detection.roi_heads import RoIHeads
 
+from models.networks.detector import merged
 
-class FocalRoIHeads(RoIHeads):
-    """RoI heads whose labels are learnt by the focal loss (Lin et al. 2017, arXiv:1708.02002), over the softmax:
-    easy regions, nearly all of them background, weigh little."""
 
-    gamma: float = 2.0
+class LabelledRoIHeads(RoIHeads):
+    """RoI heads whose labels are learnt by the focal loss (Lin et al. 2017, arXiv:1708.02002), over the softmax: easy
+    regions, nearly all of them background, weigh little. Classes that are `silent` (see `Detector`) and not outlined on
+    a photo, whose target then says `partial`, are one with the background there."""
+
+    gamma: float
+    silent: int
     _labels: list[Tensor]
+    _partial: list[bool]
 
     @classmethod
-    def taking_over(cls, heads: RoIHeads, gamma: float) -> "FocalRoIHeads":
+    def taking_over(cls, heads: RoIHeads, gamma: float, silent: int = 0) -> "LabelledRoIHeads":
         """The same heads with another loss; torchvision lets neither the class nor the loss be chosen."""
-        focal = cls.__new__(cls)
-        focal.__dict__.update(heads.__dict__)
-        focal.gamma = gamma
-        focal.box_predictor.register_forward_hook(focal._keep)
-        return focal
+        own = cls.__new__(cls)
+        own.__dict__.update(heads.__dict__)
+        own.gamma, own.silent = gamma, silent
+        own.box_predictor.register_forward_hook(own._keep)
+        return own
 
     def _keep(self, _: nn.Module, __: Any, output: tuple[Tensor, Tensor]) -> None:
         if self.training:
             self._logits = output[0]
 
-    def select_training_samples(self, *given: Any) -> Any:
-        chosen = super().select_training_samples(*given)
+    def select_training_samples(self, proposals: list[Tensor], targets: list[dict[str, Tensor]]) -> Any:
+        chosen = super().select_training_samples(proposals, targets)
         self._labels = chosen[2]
+        self._partial = [bool(one.get("partial", False)) for one in targets]
         return chosen
 
     def forward(self, *given: Any) -> Any:
         result, losses = super().forward(*given)
         if self.training:
-            losses["loss_classifier"] = focal_loss(self._logits, torch.cat(self._labels), self.gamma)
-            del self._logits, self._labels
+            counts = [len(labels) for labels in self._labels]
+            partial = torch.tensor(np.repeat(self._partial, counts), device=self._logits.device)
+            losses["loss_classifier"] = label_loss(
+                self._logits, torch.cat(self._labels), self.gamma, self.silent, partial
+            )
+            del self._logits, self._labels, self._partial
         return result, losses
+
+
+def label_loss(logits: Tensor, labels: Tensor, gamma: float, silent: int, partial: Tensor) -> Tensor:
+    """`focal_loss`, in the rows that are `partial` over the classes as they are told, the `silent` last ones counted as
+    background.
+
+    `logits` (rows, classes), `labels` (rows,) int64, `partial` (rows,) bool.
+    """
+    if not silent:
+        return focal_loss(logits, labels, gamma)
+    rest = logits.new_full((len(logits), silent), -torch.inf)
+    told = torch.cat([merged(logits, silent), rest], 1)
+    return focal_loss(torch.where(partial[:, None], told, logits), labels, gamma)
 
 
 def focal_loss(logits: Tensor, labels: Tensor, gamma: float) -> Tensor:

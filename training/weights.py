@@ -32,17 +32,20 @@ def stored_state(task: Task, state: dict[str, torch.Tensor]) -> dict[str, np.nda
 
 
 def _blended(state: dict[str, np.ndarray], recipe: Recipe) -> dict[str, np.ndarray]:
-    """The state with the recipe's share of the weights that the run went on from; counters stay. Raises `ValueError`
-    where these are of other shapes."""
+    """The state with the recipe's share of the weights that the run went on from; counters stay, and what these do not
+    have of silent labels. Raises `ValueError` where they are of other shapes."""
     if not recipe.blend:
         return state
     before = find(recipe.start.removeprefix(starts.SHIPPED)).tensors()
-    if other := [name for name, value in state.items() if before[name].shape != value.shape]:
-        raise ValueError(f"blend: {other[0]} has another shape in {recipe.start}")
-    blended = dict(state)
+    blended, more = dict(state), "silent" in recipe.network
     for name, value in state.items():
+        old = before[name]
+        if old.shape != value.shape and not (more and old.shape[1:] == value.shape[1:] and len(old) < len(value)):
+            raise ValueError(f"blend: {name} has another shape in {recipe.start}")
         if value.dtype.kind == "f":
-            blended[name] = (value + recipe.blend * (before[name] - value)).astype(value.dtype)
+            known = value if old.shape == value.shape else value[: len(old)]
+            mixed = (known + recipe.blend * (old - known)).astype(value.dtype)
+            blended[name] = mixed if known is value else np.concatenate([mixed, value[len(old) :]])
     return blended
 
 

@@ -37,13 +37,15 @@ class Instance:
 
 @dataclass(slots=True)
 class Annotated:
-    """One photo with its instances; `id` is the file's own, or its number where the format has none."""
+    """One photo with its instances; `id` is the file's own, or its number where the format has none. `partial`: the
+    instances of the classes that are never told are not outlined on it."""
 
     id: int
     file: str
     width: int
     height: int
     instances: list[Instance] = field(default_factory=list)
+    partial: bool = True
 
 
 class Labels:

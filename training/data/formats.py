@@ -20,7 +20,8 @@ T = TypeVar("T")
 def instances(recipe: Recipe, data: Path) -> dict[str, tuple[list[Annotated], Archive]]:
     """Photos with their instances, and the archive of the photos, for `train` and `val`. Those of `data.more`, with
     their COCO labels `data.more_labels` (in the data folder, or beside this file), are added to `train`; those in
-    `data.more_val_labels` are held back as `more`.
+    `data.more_val_labels` are held back as `more`. To photos of `train` that are in `data.silent_labels`, COCO too, the
+    instances of `task.silent` are added, numbered after the labels.
 
     Raises `DataError` with all that is broken in either, `ValueError` where the recipe does not fit the files.
     """
@@ -31,7 +32,23 @@ def instances(recipe: Recipe, data: Path) -> dict[str, tuple[list[Annotated], Ar
             held, _ = found["more"] = _more(recipe, data, "more_val_labels")
             _apart(photos, held, label_table.find(data, recipe.data["more_val_labels"]), "data.more_labels")
         found["train"] = _with_more(recipe, data, *found["train"], photos, other)
+    if "silent_labels" in recipe.data:
+        _add_silent(recipe, label_table.find(data, recipe.data["silent_labels"]), found["train"][0])
     return found
+
+
+def _add_silent(recipe: Recipe, path: Path, photos: list[Annotated]) -> None:
+    """Adds the instances of classes that are never told to the photos on which `path` has all of them."""
+    by_file, problems = {photo.file: photo for photo in photos}, Problems()
+    for silent in coco.read(path, Labels(list(recipe.task.get("silent", [])))):
+        photo = by_file.get(silent.file)
+        if photo is None:
+            problems.add(path, f"photo {silent.file!r} is not among those to train on")
+            continue
+        first = len(recipe.task["labels"])
+        photo.instances += [replace(one, label=first + one.label) for one in silent.instances]
+        photo.partial = False
+    problems.check()
 
 
 def _more(recipe: Recipe, data: Path, key: str) -> tuple[list[Annotated], Archive]:

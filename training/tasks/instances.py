@@ -1,8 +1,8 @@
 """Instances with boxes and masks: any set of outlines, and photos on which nothing is to be found."""
 
+import functools
 from collections import Counter
 from collections.abc import Sequence
-from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from training.data.annotated import Annotated, Instance
 from training.data.archive import Archive
 from training.frames import bare_frame, close_frame, frame
 from training.loop import Batch, Task
-from training.losses import FocalRoIHeads
+from training.losses import LabelledRoIHeads
 from training.metrics import average_precision
 from training.rasters import rasterise
 from training.recipe import Recipe
@@ -47,25 +47,30 @@ def spread(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 class InstancesTask(Task):
     """Recipe keys under `task`: `labels`, `rename` (names in the files to labels), `zoom` (largest share cut from a
-    side), `negatives` (photos without any instance that an epoch adds, from the archive `data.negatives`; false alarms
-    are counted on `data.quiet`), `bare` (share of the photos of which a part without any instance is shown, where there
-    is one), `close` (share of the photos that are shown as a close-up around a point of an instance), `mirror` (pairs
-    of labels that swap when a photo is mirrored), `rare` (labels on a smaller share of the photos than this are shown
-    more often; 0: as they come), `frozen` (layers of the trunk left as they are), `focal` (gamma of the focal loss for
-    labels; 0: cross-entropy), `grow_from` (the start's architecture, where it is shallower), `every` (take every n-th
-    photo, for a trial), `view` (weights with an orientation that settles sides, measured beside). `data.placed` are
-    photos with damages whose part of the car is known, to measure parts by."""
+    side), `negatives` (photos without any instance that an epoch adds, from the archive `data.negatives`; false
+    alarms are counted on `data.quiet`), `bare` (share of the photos of which a part without any instance is shown,
+    where there is one), `close` (share of the photos that are shown as a close-up around a point of an instance),
+    `mirror` (pairs of labels that swap when a photo is mirrored), `rare` (labels on a smaller share of the photos
+    than this are shown more often; 0: as they come), `frozen` (layers of the trunk left as they are), `focal`
+    (gamma of the focal loss for labels; 0: cross-entropy), `silent` (further labels that are learnt but never told,
+    so that what has one of them is not called by another; outlined on the photos of `data.silent_labels` alone),
+    `grow_from` (the start's architecture, where it is shallower), `every` (take every n-th photo, for a trial),
+    `view` (weights with an orientation that settles sides, measured beside). `data.placed` are photos with damages
+    whose part of the car is known, to measure parts by."""
 
     def __init__(self, recipe: Recipe, data: Path, work: Path) -> None:
         self.recipe, self.data = recipe, data
         self.labels: list[str] = list(recipe.task["labels"])
+        silent: list[str] = list(recipe.task.get("silent", []))
+        if len(silent) != recipe.network.get("silent", 0):
+            raise ValueError(f"task.silent has {len(silent)} labels, network.silent is not their number")
         found = formats.instances(recipe, data)
         self.photos = {split: photos for split, (photos, _) in found.items()}
         self.archives = {split: archive for split, (_, archive) in found.items()}
         self.zoom = float(recipe.task.get("zoom", 0.3))
         self.bare, self.rare = float(recipe.task.get("bare", 0)), float(recipe.task.get("rare", 0))
         self.close = float(recipe.task.get("close", 0))
-        self.mirror = mirrored_labels(self.labels, recipe.task.get("mirror", {}))
+        self.mirror = mirrored_labels(self.labels + silent, recipe.task.get("mirror", {}))
         self.negatives = Archive(data / recipe.data["negatives"]) if "negatives" in recipe.data else None
         self.quiet = Archive(data / recipe.data["quiet"]) if "quiet" in recipe.data else None
         self.empty = self.negatives.names() if self.negatives else []
@@ -77,21 +82,25 @@ class InstancesTask(Task):
     def network(self) -> nn.Module:
         network = build(self.recipe.architecture, {"label": self.labels}, self.recipe.network)
         assert isinstance(network, Detector)
-        if not starts.go_on(network.network, self.recipe.start, partial(self._others, network.network)):
+        if not starts.go_on(network.network, self.recipe.start, functools.partial(self._others, network.network)):
             self._start(network.network.backbone.body)
         for name, child in network.network.backbone.body.named_children():
             if name in self.recipe.task.get("frozen", []):
                 child.requires_grad_(False)
-        if gamma := float(self.recipe.task.get("focal", 0)):
-            network.network.roi_heads = FocalRoIHeads.taking_over(network.network.roi_heads, gamma)
+        gamma, silent = float(self.recipe.task.get("focal", 0)), len(self.recipe.task.get("silent", []))
+        if gamma or silent:
+            network.network.roi_heads = LabelledRoIHeads.taking_over(network.network.roi_heads, gamma, silent)
         return network
 
     def _others(self, network: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Served weights; what they have for each of other labels stays as it is in `network`, which is random."""
-        if len(starts.labels(self.recipe.start)) == len(self.labels):
-            return state
-        own = network.state_dict()
-        return {k: own[k] if k in own and own[k].shape != value.shape else value for k, value in state.items()}
+        """Served weights; what they have for each of other labels stays as it is in `network`, which is random. With
+        silent labels after the same ones, what they have for each is taken over and only the rest stays."""
+        own, same = network.state_dict(), len(starts.labels(self.recipe.start)) == len(self.labels)
+        changed = {k: own[k].clone() for k, value in state.items() if k in own and own[k].shape != value.shape}
+        if same:
+            for name, value in changed.items():
+                value[: len(state[name])] = state[name]
+        return {**state, **changed}
 
     def _start(self, body: nn.Module) -> None:
         """Pretrained weights into the trunk, `none` for a trunk that starts from nothing; the rest stays random."""
@@ -127,21 +136,23 @@ class InstancesTask(Task):
         photos = spread(self.repeats, rng) if self.rare else np.arange(known)
         return rng.permutation(np.concatenate([photos, empty]).astype(np.int64))
 
-    @cached_property
+    @functools.cached_property
     def repeats(self) -> np.ndarray:
         """How often each photo is shown, relative to the others."""
         return repeats(self.photos["train"], self.rare)
 
-    def _read(self, index: int) -> tuple[np.ndarray, list[Instance]]:
+    def _read(self, index: int) -> tuple[np.ndarray, list[Instance], bool]:
+        """The photo, its instances, and whether those of silent labels are not among them."""
         rows = self.photos["train"]
         if index < len(rows):
-            return self.archives["train"].photo(rows[index].file), rows[index].instances
+            return self.archives["train"].photo(rows[index].file), rows[index].instances, rows[index].partial
         assert self.negatives is not None
-        return self.negatives.photo(self.empty[index - len(rows)]), []
+        return self.negatives.photo(self.empty[index - len(rows)]), [], True
 
     def sample(self, index: int, side: int, rng: np.random.Generator) -> Any:
-        """A random frame of the photo, maybe mirrored, with the instances of which enough (`LEAST`) is left."""
-        pixels, instances = self._read(index)
+        """A random frame of the photo, maybe mirrored, the instances of which enough (`LEAST`) is left, and whether
+        those of silent labels are missing."""
+        pixels, instances, partial = self._read(index)
         height, width = pixels.shape[:2]
         part = None
         if self.bare and instances and rng.random() < self.bare:
@@ -170,11 +181,11 @@ class InstancesTask(Task):
             ):
                 label = self.mirror[instance.label] if mirrored else instance.label
                 kept.append((box, label + 1, rasterise(rings, side, side)))
-        return np.asarray(image), kept
+        return np.asarray(image), kept, partial
 
     def collate(self, samples: Sequence[Any]) -> Batch:
         targets = []
-        for pixels, kept in samples:
+        for pixels, kept, partial in samples:
             side = pixels.shape[0]
             targets.append(
                 {
@@ -183,9 +194,10 @@ class InstancesTask(Task):
                     "masks": torch.from_numpy(
                         np.array([mask for _, _, mask in kept], np.uint8).reshape(-1, side, side)
                     ),
+                    "partial": torch.tensor(partial),
                 }
             )
-        return {"image": torch.from_numpy(np.stack([pixels for pixels, _ in samples])), "targets": targets}
+        return {"image": torch.from_numpy(np.stack([pixels for pixels, *_ in samples])), "targets": targets}
 
     def losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         assert isinstance(network, Detector)

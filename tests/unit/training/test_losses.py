@@ -8,7 +8,15 @@ import torch
 from torch.nn import functional
 
 from models.networks.detector import Detector
-from training.losses import FocalRoIHeads, adjustment, binary_cross_entropy, focal_loss, mixed, squared_emd
+from training.losses import (
+    LabelledRoIHeads,
+    adjustment,
+    binary_cross_entropy,
+    focal_loss,
+    label_loss,
+    mixed,
+    squared_emd,
+)
 
 LOGITS = torch.tensor([[math.log(3.0), 0.0], [0.0, 0.0]])  # shares 3/4, 1/4 and 1/2, 1/2
 LABELS = torch.tensor([0, 1])
@@ -27,7 +35,7 @@ def losses(gamma: float | None) -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
     network = Detector("faster_rcnn_resnet18_fpn", 2, channels=8, hidden=16).train()
     if gamma is not None:
-        network.network.roi_heads = FocalRoIHeads.taking_over(network.network.roi_heads, gamma)
+        network.network.roi_heads = LabelledRoIHeads.taking_over(network.network.roi_heads, gamma)
     photos = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     target = {"boxes": torch.tensor([[8.0, 8.0, 48.0, 40.0]]), "labels": torch.tensor([2])}
     torch.manual_seed(2)  # of the regions that are sampled
@@ -44,9 +52,34 @@ def test_in_a_detector_it_changes_the_loss_of_labels_alone() -> None:
     torch.autograd.backward(focal["loss_classifier"])
 
 
+def test_silent_classes_count_as_background_where_they_are_not_outlined() -> None:
+    """Shares 1/2, 1/4, 1/4 of the background, a label and a silent class."""
+    logits = torch.tensor([[2.0, 1.0, 1.0]]).log().repeat(3, 1)
+    labels, partial = torch.tensor([0, 0, 1]), torch.tensor([True, False, True])
+    expected = (math.log(4 / 3) + math.log(2) + math.log(4)) / 3
+    assert label_loss(logits, labels, 0.0, 1, partial).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_photo_without_outlines_of_silent_classes_does_not_teach_that_there_are_none() -> None:
+    """No gradient moves share between the background and a silent class on a partial photo."""
+    found = {}
+    for partial in (True, False):
+        torch.manual_seed(0)
+        network = Detector("faster_rcnn_resnet18_fpn", 2, channels=8, hidden=16, silent=1).train()
+        heads = LabelledRoIHeads.taking_over(network.network.roi_heads, 0.0, 1)
+        network.network.roi_heads = heads
+        photo = torch.randint(0, 256, (1, 64, 64, 3), dtype=torch.uint8)
+        target = {"boxes": torch.tensor([[8.0, 8.0, 48.0, 40.0]]), "labels": torch.tensor([2])}
+        loss = network.losses(photo, [{**target, "partial": torch.tensor(partial)}])["loss_classifier"]
+        torch.autograd.backward(loss)
+        found[partial] = heads.box_predictor.cls_score.bias.grad[[0, 3]]
+    assert (found[True] < 0).all()  # both are wanted where nothing is outlined
+    assert found[False][0] < 0 < found[False][1]
+
+
 def test_an_evaluation_keeps_nothing() -> None:
     network = Detector("faster_rcnn_resnet18_fpn", 2, channels=8, hidden=16).eval()
-    heads = FocalRoIHeads.taking_over(network.network.roi_heads, 2.0)
+    heads = LabelledRoIHeads.taking_over(network.network.roi_heads, 2.0)
     network.network.roi_heads = heads
     with torch.inference_mode():
         found = network(torch.zeros(1, 64, 64, 3, dtype=torch.uint8))

@@ -219,3 +219,14 @@ def test_weights_may_be_mixed_with_those_they_went_on_from() -> None:
     state["heads.fc_type.bias"] = np.zeros(3, np.float32)
     with pytest.raises(ValueError, match=r"blend: heads\.fc_type\.bias has another shape in weights:attributes"):
         _blended(state, recipes.read("attributes_third"))
+
+
+def test_silent_labels_that_came_later_are_left_by_mixing() -> None:
+    recipe = recipes.read("parts_third", ["blend=0.25"])
+    before: dict[str, Any] = find("damage").tensors()  # any detector without silent labels
+    recipe.start = "weights:damage"
+    name = "roi_heads.box_predictor.cls_score.bias"
+    state = {name: np.arange(9, dtype=np.float32)}
+    found = _blended(state, recipe)[name]
+    np.testing.assert_allclose(found[:7], 0.75 * state[name][:7] + 0.25 * before[name], rtol=1e-3, atol=1e-3)
+    np.testing.assert_array_equal(found[7:], state[name][7:])

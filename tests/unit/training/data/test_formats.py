@@ -128,6 +128,19 @@ def test_some_of_another_archive_are_held_back(tmp_path: Path) -> None:
         formats.instances(recipe(data), tmp_path)
 
 
+def test_silent_labels_follow_the_others_on_the_photos_that_have_them(tmp_path: Path) -> None:
+    data = with_more(tmp_path) | {"silent_labels": "silent.json"}
+    sets.write(tmp_path / "silent.json", coco("b.png", "fender"))
+    photos, _ = formats.instances(recipe(data, silent=["sill", "fender"]), tmp_path)["train"]
+    labels = {photo.file: ([one.label for one in photo.instances], photo.partial) for photo in photos}
+    assert labels == {"a.png": ([1], True), "b.png": ([1, 3], False)}
+    with pytest.raises(ValueError, match="fender"):
+        formats.instances(recipe(data, silent=["sill"]), tmp_path)
+    sets.write(tmp_path / "silent.json", coco("c.png", "fender"))
+    with pytest.raises(ValueError, match=r"silent\.json: photo 'c\.png' is not among those to train on"):
+        formats.instances(recipe(data, silent=["sill", "fender"]), tmp_path)
+
+
 @pytest.mark.parametrize(("file", "said"), [("a.png", "a.png"), ("d.png", "photo 'd.png' does not exist")])
 def test_more_photos_that_are_missing_or_called_the_same_are_told(tmp_path: Path, file: str, said: str) -> None:
     data = with_more(tmp_path, file)

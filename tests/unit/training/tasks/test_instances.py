@@ -51,8 +51,8 @@ def test_an_epoch_may_show_sound_parts_and_rare_labels_more(data: Path) -> None:
     task = make(data, "task.bare=1.0", "task.rare=0.9")
     assert len(task.order(0)) == len(make(data).order(0))
     bare = [task.sample(0, 64, np.random.default_rng(seed)) for seed in range(40)]
-    assert sum(not kept for _, kept in bare) >= 2  # where chance found a part that shows nothing
-    for pixels, kept in bare:
+    assert sum(not kept for _, kept, _ in bare) >= 2  # where chance found a part that shows nothing
+    for pixels, kept, _ in bare:
         assert bool(kept) == bool((pixels.mean(axis=2) < 100).any())
 
 
@@ -60,7 +60,7 @@ def test_outlines_move_with_the_photo(task: InstancesTask) -> None:
     """The damage is drawn dark: the mask must lie on what is dark, however the frame and the mirror fell."""
     places = set()
     for seed in range(16):
-        pixels, kept = task.sample(0, 64, np.random.default_rng(seed))
+        pixels, kept, _ = task.sample(0, 64, np.random.default_rng(seed))
         ((box, label, mask),) = kept
         assert pixels.shape == (64, 64, 3)
         assert label == 1  # from 1, for torchvision; 0 is the background
@@ -81,7 +81,7 @@ def test_what_is_mostly_cut_off_is_left_out(data: Path) -> None:
         Instance(1, [np.array([[-10, 0], [10, 0], [10, 20], [-10, 20]], np.float32)]),  # half
         Instance(0, [np.array([[5, 5], [7, 5], [7, 7], [5, 7]], np.float32)]),  # a speck
     ]
-    _, kept = task.sample(0, 64, np.random.default_rng(0))
+    _, kept, _ = task.sample(0, 64, np.random.default_rng(0))
     assert [label for _, label, _ in kept] == [2]
 
 
@@ -89,7 +89,7 @@ def test_a_crowd_is_not_trained_on(data: Path) -> None:
     task = make(data, "task.zoom=0.0")
     photo = task.photos["train"][0]
     photo.instances = [Instance(0, photo.instances[0].rings, crowd=True), *photo.instances]
-    _, kept = task.sample(0, 64, np.random.default_rng(0))
+    _, kept, _ = task.sample(0, 64, np.random.default_rng(0))
     assert len(kept) == 1
 
 
@@ -102,7 +102,7 @@ def test_an_epoch_is_every_photo_and_some_sound_ones(task: InstancesTask) -> Non
 
 
 def test_a_sound_photo_has_no_instance(task: InstancesTask) -> None:
-    pixels, kept = task.sample(6, 64, np.random.default_rng(0))
+    pixels, kept, _ = task.sample(6, 64, np.random.default_rng(0))
     assert kept == []
     assert pixels.min() > 100
     batch = task.collate([task.sample(6, 64, np.random.default_rng(0)), task.sample(0, 64, np.random.default_rng(0))])
@@ -111,11 +111,13 @@ def test_a_sound_photo_has_no_instance(task: InstancesTask) -> None:
         "boxes": (0, 4),
         "labels": (0,),
         "masks": (0, 64, 64),
+        "partial": (),
     }
     assert {name: tuple(value.shape) for name, value in full.items()} == {
         "boxes": (1, 4),
         "labels": (1,),
         "masks": (1, 64, 64),
+        "partial": (),
     }
     assert batch["image"].shape == (2, 64, 64, 3)
     assert batch["image"].dtype == torch.uint8
@@ -192,7 +194,7 @@ def test_a_mirrored_photo_has_its_sides_swapped(data: Path) -> None:
     width = task.photos["train"][row].width
     seen = set()
     for seed in range(20):
-        _, kept = task.sample(row, 64, np.random.default_rng(seed))
+        _, kept, _ = task.sample(row, 64, np.random.default_rng(seed))
         box, label, _ = kept[0]
         middle = (box[0] + box[2]) / 2 * width / 64
         mirrored = abs(middle - (one.box()[0] + one.box()[2]) / 2) > 1
@@ -212,6 +214,38 @@ def test_close_ups_show_an_instance(data: Path) -> None:
     assert sum(bool(kept) for kept in close) > 12  # what shows less than a quarter of it does not count
     sizes = [np.mean([(b[2] - b[0]) * (b[3] - b[1]) for kept in some for b, _, _ in kept]) for some in (close, whole)]
     assert sizes[0] > 1.5 * sizes[1]
+
+
+SILENT = ('task.silent=["sill", "roof"]', "network={channels = 16, hidden = 32, detections = 10, silent = 2}")
+
+
+def test_weights_without_silent_labels_lend_what_they_have(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = weights.manifest("damage")
+    state = weights.random_state(made)
+    weights.write(tmp_path, made, state)
+    monkeypatch.setattr(starts, "find", lambda name: find(name, tmp_path))
+    found = make(data, 'start="weights:damage"', *SILENT).network().get_submodule("network").state_dict()
+    for name, value in state.items():
+        known = torch.from_numpy(np.array(value))
+        torch.testing.assert_close(found[name][: len(known)] if known.ndim else found[name], known, atol=0.02, rtol=0)
+    assert len(found["roi_heads.box_predictor.cls_score.bias"]) == 1 + len(weights.DAMAGES) + 2
+
+
+def test_silent_labels_are_trained_and_not_told(data: Path) -> None:
+    task = make(data, *SILENT, "task.negatives=0")
+    photo = task.photos["train"][0]
+    photo.instances, photo.partial = [Instance(7, photo.instances[0].rings)], False
+    network = task.network()
+    batch = task.collate([task.sample(n, 64, np.random.default_rng(0)) for n in range(2)])
+    assert [one["partial"].item() for one in batch["targets"]] == [False, True]
+    assert batch["targets"][0]["labels"].tolist() == [8]
+    assert all(torch.isfinite(loss) for loss in task.losses(network.train(), batch).values())
+    told = network.eval()(batch["image"])
+    assert told["labels"].max() < len(task.labels)
+    with pytest.raises(ValueError, match=r"task\.silent has 1 labels, network\.silent is not their number"):
+        make(data, 'task.silent=["sill"]')
 
 
 def test_weights_of_other_labels_lend_all_but_their_last_layers(
