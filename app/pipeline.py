@@ -26,7 +26,8 @@ from app.pixels import Pixels
 from app.schemas import AnyPredictor, TaskTimings
 from app.settings import Settings
 from app.together import Joined, applicable, joined
-from models.drawing import draw_caption
+from models.drawing import Drawn as Shape
+from models.drawing import draw_caption, draw_instances
 from models.join import Join
 from models.language import Language
 from models.language import language as texts
@@ -169,8 +170,8 @@ class Pipeline:
     async def draw(
         self, asks: Sequence[Ask], data: bytes, call: Call, encode: Callable[[NDArray[np.uint8]], T]
     ) -> Drawn[T]:
-        """The answers drawn on the photo at full size, one over the other; `encode` makes a file of the pixels, in a
-        worker thread. Raises the first `Problem` there is: a picture cannot say what is missing."""
+        """The answers drawn on the photo at full size, those of the first on top; `encode` makes a file of the pixels,
+        in a worker thread. Raises the first `Problem` there is: a picture cannot say what is missing."""
         began = self.clock()
         pixels = await self._open(data, asks)
         try:
@@ -184,15 +185,15 @@ class Pipeline:
                 answers[ask.name] = outcome
             drawing = self.clock()
             answers = (await self._in_thread(joined, self.joins, answers, pixels.header, texts())).answers
-            photo, lines = pixels.photo, list[str]()
+            shapes, lines = list[Shape](), list[str]()
             for ask in asks:
                 try:
-                    drawn = await self._in_thread(ask.predictor.draw, photo, answers[ask.name].value)
+                    shapes += ask.predictor.shapes(answers[ask.name].value)
                     lines += ask.predictor.caption(answers[ask.name].value)
                 except Exception as error:
                     raise problem_of(error, ask.name, call.request_id) from error
-                photo = Photo(pixels.header, drawn)
-            picture = await self._in_thread(lambda: encode(draw_caption(photo.pixels, lines)))
+            photo = pixels.photo
+            picture = await self._in_thread(lambda: encode(draw_caption(draw_instances(photo.pixels, shapes), lines)))
             return Drawn(picture, answers, done.decode_ms(began), self._since(drawing))
         finally:
             pixels.release()

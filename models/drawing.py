@@ -70,13 +70,6 @@ def draw_instances(pixels: NDArray[np.uint8], instances: Sequence[Drawn]) -> NDA
     return np.array(image)
 
 
-def draw_region(pixels: NDArray[np.uint8], corners: Box | None) -> NDArray[np.uint8]:
-    """The photo with a white frame around the part that was read; as it is where that was all of it (None)."""
-    if corners is None:
-        return pixels
-    return draw_instances(pixels, [Drawn("", box=corners, color=(255, 255, 255))])
-
-
 def draw_caption(pixels: NDArray[np.uint8], lines: Sequence[str]) -> NDArray[np.uint8]:
     """The photo with lines of text on a dark panel in its lower left corner, for answers without a place."""
     if not lines:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from models.drawing import Drawn
 from models.photo import Header, Photo, Region
 
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -167,10 +168,10 @@ class Predictor(ABC, Generic[O, A]):
         `specification.completed_by` names any."""
         raise NotImplementedError(f"{self.specification.name} is completed by nobody")
 
-    def draw(self, photo: Photo, answer: A) -> NDArray[np.uint8]:
-        """The photo (decoded at full size) with the answer drawn on it, RGB uint8 (height, width, 3). Only where
+    def shapes(self, answer: A) -> Sequence[Drawn]:
+        """What of the answer is drawn on the photo, in the photo's own pixels, the first on top. Only where
         `specification.drawable`."""
-        raise NotImplementedError(f"{self.specification.name} draws nothing")
+        return ()
 
     def caption(self, answer: A) -> Sequence[str]:
         """Lines of text for the picture, of what has no place in the photo; those of several answers stand together."""

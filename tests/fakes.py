@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, Field
 
+from models.drawing import Drawn
 from models.photo import Header, Photo, Region
 from models.predictor import (
     Arrays,
@@ -130,11 +131,9 @@ class Brightness(Predictor[RegionOptions, BrightnessAnswer]):
         shown = channels[: getattr(options, "top_k", 3)]
         return BrightnessAnswer(bright=mean >= least * 255, mean=mean, channels=shown, region=area)
 
-    def draw(self, photo: Photo, answer: BrightnessAnswer) -> NDArray[np.uint8]:
+    def shapes(self, answer: BrightnessAnswer) -> Sequence[Drawn]:
         _fail(self.fail_draw)
-        drawn = photo.pixels.copy()
-        drawn[: max(1, drawn.shape[0] // 8)] = (255, 0, 0)
-        return drawn
+        return [Drawn("", box=(-9, 10, 9999, 10), color=(255, 0, 0))]  # a line below the upper edge
 
 
 class Sighting(BaseModel):
@@ -208,10 +207,8 @@ class Finder(Predictor[Options, FinderAnswer]):
         ]
         return answer.model_copy(update={"vehicles": seen})
 
-    def draw(self, photo: Photo, answer: FinderAnswer) -> NDArray[np.uint8]:
-        drawn = photo.pixels.copy()
-        drawn[-max(1, drawn.shape[0] // 8) :] = (0, 0, 255)
-        return drawn
+    def shapes(self, answer: FinderAnswer) -> Sequence[Drawn]:
+        return [Drawn("", box=(-9, 30, 9999, 30), color=(0, 0, 255))]
 
 
 def reader(name: str = "brightness", **changes: Any) -> Brightness:

@@ -86,7 +86,7 @@ def router(settings: Settings, predictors: Iterable[AnyPredictor], door: Door) -
             _several(drawable, door),
             operation_id="annotate_photo",
             summary="Several answers, drawn on one photo",
-            description="The answers of the predictors that `tasks` names, one drawn over the other, as a picture: "
+            description="The answers of the predictors that `tasks` names, those of the first on top, as a picture: "
             f"{FORMATS} Where one of them has a problem, that is the answer: a picture cannot say what it lacks.",
             **common,
         )

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from models.answers import RegionRead, Scored
+from models.drawing import Drawn
 from models.manifest import WeightsError
-from models.photo import Header, Photo, Region
+from models.photo import Header, Region
 from models.predictor import Arrays, Specification, VehicleOptions
 from models.predictors.classifier import EXAMPLE_REGION, framed
 from models.predictors.heads import HeadsPredictor
@@ -89,8 +90,8 @@ class Attributes(HeadsPredictor[VehicleOptions, AttributesAnswer]):
             region=RegionRead.of(region),
         )
 
-    def draw(self, photo: Photo, answer: AttributesAnswer) -> NDArray[np.uint8]:
-        return framed(photo, answer.region)
+    def shapes(self, answer: AttributesAnswer) -> Sequence[Drawn]:
+        return framed(answer.region)
 
     def caption(self, answer: AttributesAnswer) -> Sequence[str]:
         seen = answer.orientation.label.replace("_", " ")

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from models.answers import RegionRead
+from models.drawing import Drawn
 from models.manifest import LabelRow, WeightsError
-from models.photo import Header, Photo, Region
+from models.photo import Header, Region
 from models.predictor import Arrays, Specification, VehicleOptions
 from models.predictors.classifier import EXAMPLE_REGION, ClassifierPredictor, framed
 
@@ -91,8 +91,8 @@ class CarDetails(ClassifierPredictor[CarDetailsOptions, CarDetailsAnswer]):
             region=RegionRead.of(region),
         )
 
-    def draw(self, photo: Photo, answer: CarDetailsAnswer) -> NDArray[np.uint8]:
-        return framed(photo, answer.region)
+    def shapes(self, answer: CarDetailsAnswer) -> Sequence[Drawn]:
+        return framed(answer.region)
 
     def caption(self, answer: CarDetailsAnswer) -> Sequence[str]:
         lines = [f"{candidate.label} ({candidate.score:.0%})" for candidate in answer.candidates[:3]]

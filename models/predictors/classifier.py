@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from models.answers import RegionRead, softmax
-from models.drawing import draw_region
-from models.photo import Header, Photo, Region
+from models.drawing import Drawn
+from models.photo import Header, Region
 from models.predictor import A, Arrays, O, RegionOptions, Specification
 from models.predictors.weighted import WeightedPredictor
 
@@ -47,9 +47,10 @@ class ClassifierPredictor(WeightedPredictor[O, A]):
         return softmax(output["label"], self.manifest.temperature.get("label", 1.0))
 
 
-def framed(photo: Photo, region: RegionRead) -> NDArray[np.uint8]:
-    """The photo with the frame of the region that was read, where that is not all of it."""
-    return draw_region(photo.pixels, region.corners())
+def framed(region: RegionRead) -> Sequence[Drawn]:
+    """A white frame around the region that was read, where that is not all of the photo."""
+    corners = region.corners()
+    return [Drawn("", box=corners, color=(255, 255, 255))] if corners else []
 
 
 class Classifier(ClassifierPredictor[ClassifierOptions, ClassifierAnswer]):
@@ -71,8 +72,8 @@ class Classifier(ClassifierPredictor[ClassifierOptions, ClassifierAnswer]):
         candidates = [LabelScore(label=labels[i], score=round(float(shares[i]), 4)) for i in order]
         return ClassifierAnswer(best=candidates[0], candidates=candidates, region=RegionRead.of(region))
 
-    def draw(self, photo: Photo, answer: ClassifierAnswer) -> NDArray[np.uint8]:
-        return framed(photo, answer.region)
+    def shapes(self, answer: ClassifierAnswer) -> Sequence[Drawn]:
+        return framed(answer.region)
 
     def caption(self, answer: ClassifierAnswer) -> Sequence[str]:
         return [f"{one.label} ({one.score:.0%})" for one in answer.candidates[:3]]

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, create_model
 
 from models.answers import RegionRead, Scored, softmax
+from models.drawing import Drawn
 from models.manifest import WeightsError
-from models.photo import Header, Photo, Region
+from models.photo import Header, Region
 from models.predictor import A, Arrays, O, RegionOptions, Specification
 from models.predictors.classifier import EXAMPLE_REGION, framed
 from models.predictors.weighted import WeightedPredictor
@@ -67,9 +68,9 @@ class Heads(HeadsPredictor[RegionOptions, BaseModel]):
         found = {head: self.scored(output, head) for head in self.manifest.labels}
         return self.specification.answer(**found, region=RegionRead.of(region))
 
-    def draw(self, photo: Photo, answer: BaseModel) -> NDArray[np.uint8]:
+    def shapes(self, answer: BaseModel) -> Sequence[Drawn]:
         region = getattr(answer, "region")  # noqa: B009 - its type is made at run time
-        return framed(photo, region)
+        return framed(region)
 
     def caption(self, answer: BaseModel) -> Sequence[str]:
         found = {head: getattr(answer, head) for head in self.manifest.labels}

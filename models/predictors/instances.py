@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, PrivateAttr
 
 from models import outlines
 from models.answers import Box, PolygonMask, RleMask
-from models.drawing import Color, Drawn, draw_instances, palette
+from models.drawing import Color, Drawn, palette
 from models.photo import Header, Photo, Region
 from models.predictor import A, Arrays, O, Options, Specification, Tensor
 from models.predictors.weighted import WeightedPredictor
@@ -141,10 +141,9 @@ class InstancesPredictor(WeightedPredictor[O, A]):
         """The colour of the label of that number."""
         return palette(number)
 
-    def draw(self, photo: Photo, answer: A) -> NDArray[np.uint8]:
+    def shapes(self, answer: A) -> Sequence[Drawn]:
         labels = self.manifest.labels["label"]
-        told = [_drawn(i, self.title(i), self.color(labels.index(i.label))) for i in self.told(answer)]
-        return draw_instances(photo.pixels, told)
+        return [_drawn(i, self.title(i), self.color(labels.index(i.label))) for i in self.told(answer)]
 
 
 class Instances(InstancesPredictor[InstancesOptions, InstancesAnswer]):

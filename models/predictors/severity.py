@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from models.answers import Scored
 from models.manifest import WeightsError
-from models.photo import Header, Photo, Region
+from models.photo import Header, Region
 from models.predictor import Arrays, Options, Specification
 from models.predictors.classifier import ClassifierPredictor
 
@@ -49,9 +48,6 @@ class Severity(ClassifierPredictor[Options, SeverityAnswer]):
         shares = self.shares(output)
         grade = float(shares @ np.arange(len(shares)))
         return SeverityAnswer(severity=Scored.of(self.manifest.labels["label"], shares), grade=round(grade, 3))
-
-    def draw(self, photo: Photo, answer: SeverityAnswer) -> NDArray[np.uint8]:
-        return photo.pixels
 
     def caption(self, answer: SeverityAnswer) -> Sequence[str]:
         return [f"severity: {answer.severity.label} ({answer.severity.score:.0%})"]

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from models import boxes as rectangles
 from models.answers import Box
-from models.drawing import Drawn, draw_instances
+from models.drawing import Drawn
 from models.main_vehicle import BARELY, SURE, main_vehicle
 from models.photo import Header, Photo, Region, fitted
 from models.predictor import Arrays, Options, Specification, Tensor
@@ -146,8 +146,8 @@ class Vehicles(WeightedPredictor[VehiclesOptions, VehiclesAnswer]):
             return []
         return [Region(**dict(one.box), source="vehicle", score=one.score) for one in answer.vehicles]
 
-    def draw(self, photo: Photo, answer: VehiclesAnswer) -> NDArray[np.uint8]:
-        return draw_instances(photo.pixels, [_drawn(one) for one in answer.vehicles])
+    def shapes(self, answer: VehiclesAnswer) -> Sequence[Drawn]:
+        return [_drawn(one) for one in answer.vehicles]
 
 
 CELLS = 1000

@@ -7,7 +7,6 @@ from typing import Any
 import httpx
 import pytest
 
-from models.photo import Photo
 from models.predictor import MOST_REGIONS
 from tests.fakes import Brightness, Finder, halves, photo, reader
 from tests.gateway import JPEG, application, reached, running, serving
@@ -128,13 +127,13 @@ async def test_a_predictor_that_fails_has_its_problem_and_the_other_is_not_asked
 async def test_the_picture_has_the_completed_answer() -> None:
     found = finder(RIGHT)
     drawn: list[dict[str, float]] = []
-    plain = found.draw
+    plain = found.shapes
 
-    def draw(photo: Photo, answer: Any) -> Any:
+    def shapes(answer: Any) -> Any:
         drawn.extend(one.said for one in answer.vehicles)
-        return plain(photo, answer)
+        return plain(answer)
 
-    found.draw = draw  # type: ignore[method-assign]
+    found.shapes = shapes  # type: ignore[method-assign]
     async with serving(found, grader()) as client:
         response = await client.post("/v1/vehicles/annotated", content=halves(), headers=JPEG)
     assert response.status_code == 200

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.photo import Header, Photo, Region, whole
+from models.drawing import draw_instances
+from models.photo import Header, Region, whole
 from models.predictors.classifier import Classifier, ClassifierAnswer, ClassifierOptions
 from tests import weights
 
@@ -37,7 +38,7 @@ def test_the_region_that_was_read_is_told_and_drawn(tmp_path: Path) -> None:
     found = predictor.finish(OUTPUT, HEADER, Region(100, 20, 300, 140, "box"), ClassifierOptions())
     told = {"x1": 100, "y1": 20, "x2": 300, "y2": 140, "source": "box", "score": None, "fallback": False}
     assert found.region.model_dump() == told
-    drawn = predictor.draw(Photo(HEADER, np.full((160, 320, 3), 90, np.uint8)), found)
+    drawn = draw_instances(np.full((160, 320, 3), 90, np.uint8), predictor.shapes(found))
     assert (drawn[20:140, 98:103] != 90).any()
     assert (drawn[:10] == 90).all()
     assert predictor.caption(found)[0] == f"{found.best.label} ({found.best.score:.0%})"

@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models.answers import PolygonMask, RleMask
+from models.drawing import draw_instances
 from models.manifest import WeightsError
 from models.photo import Header, Photo, Region, whole
 from models.predictors.classifier import LabelScore
@@ -150,7 +151,7 @@ def test_the_example_is_an_answer(damage: Damage) -> None:
 @pytest.mark.parametrize("form", ["polygon", "rle"])
 def test_the_outline_is_drawn_however_the_mask_is_written(damage: Damage, form: str) -> None:
     photo = Photo(WIDE, np.full((200, 400, 3), 90, np.uint8))
-    drawn = damage.draw(photo, finish(damage, ("dent", 0.9, BOX), masks=form))
+    drawn = draw_instances(photo.pixels, damage.shapes(finish(damage, ("dent", 0.9, BOX), masks=form)))
     assert drawn.shape == photo.pixels.shape
     inside, outside = drawn[75, 200], drawn[180, 380]
     assert (outside == 90).all()
@@ -173,7 +174,7 @@ def test_a_real_network_of_random_weights_is_served(tmp_path: Path) -> None:
     row = {name: value[0] for name, value in found.items()}
     answer = damage.finish(row, WIDE, whole(WIDE), DamageOptions(min_score=0))
     assert 0 < len(answer.detections) <= 10
-    assert damage.draw(photo, answer).shape == (200, 400, 3)
+    assert len(damage.shapes(answer)) == len(answer.detections)
 
 
 def test_weights_of_another_kind_are_refused(tmp_path: Path) -> None:
@@ -226,6 +227,6 @@ def test_a_graded_damage_is_drawn_as_before_but_for_its_label(damage: Damage) ->
     (region,) = damage.regions(answer, WIDE)
     graded = damage.complete(answer, "damage_severity", [(region, LabelScore(label="minor", score=0.8))])
     photo = Photo(WIDE, np.full((200, 400, 3), 90, np.uint8))
-    plain, told = damage.draw(photo, answer), damage.draw(photo, graded)
+    plain, told = (draw_instances(photo.pixels, damage.shapes(one)) for one in (answer, graded))
     assert (plain[60:90, 110:290] == told[60:90, 110:290]).all()
     assert (plain != told).any()

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.drawing import draw_instances
 from models.manifest import WeightsError
-from models.photo import Header, Photo, Region, whole
+from models.photo import Header, Region, whole
 from models.predictor import RegionOptions
 from models.predictors.heads import Heads
 from tests import weights
@@ -43,7 +44,7 @@ def test_its_answer_is_typed_by_the_manifest(tmp_path: Path) -> None:
 def test_the_heads_are_written_on_the_photo(tmp_path: Path) -> None:
     predictor = paint(tmp_path)
     answer = predictor.finish(OUTPUT, HEADER, Region(150, 10, 310, 60, "box"), RegionOptions())
-    drawn = predictor.draw(Photo(HEADER, np.full((160, 320, 3), 90, np.uint8)), answer)
+    drawn = draw_instances(np.full((160, 320, 3), 90, np.uint8), predictor.shapes(answer))
     assert (drawn[8:13, 150:310] != 90).any()  # the region's frame
     assert (drawn[:6] == 90).all()
     caption = predictor.caption(answer)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models.drawing import draw_instances
 from models.manifest import WeightsError
 from models.photo import Header, Photo, whole
 from models.predictors.instances import Instances, InstancesAnswer, InstancesOptions, strength
@@ -46,7 +47,7 @@ def test_what_its_label_is_sure_of_is_told(balloons: Instances) -> None:
 
 def test_it_is_drawn_where_it_lies(balloons: Instances) -> None:
     photo = Photo(HEADER, np.full((160, 320, 3), 90, np.uint8))
-    drawn = balloons.draw(photo, answer(balloons, (0, 0.7)))
+    drawn = draw_instances(photo.pixels, balloons.shapes(answer(balloons, (0, 0.7))))
     assert (drawn[45:75, 90:230] != 90).any(axis=2).all()
     assert (drawn[100:, :] == 90).all()
 

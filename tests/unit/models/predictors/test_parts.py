@@ -5,8 +5,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from models.drawing import palette
-from models.photo import Header, Photo, whole
+from models.drawing import draw_instances, palette
+from models.photo import Header, whole
 from models.predictors.instances import InstancesOptions
 from models.predictors.parts import Parts, PartsAnswer, tint, twin
 from tests import weights
@@ -55,7 +55,7 @@ def test_the_outline_is_kept_and_drawn_only_where_a_mask_is_wanted(parts: Parts,
     ).parts
     assert one.outline
     assert (one.mask is None) == (form == "none")
-    drawn = parts.draw(Photo(HEADER, np.zeros((64, 64, 3), np.uint8)), PartsAnswer(parts=[one]))
+    drawn = draw_instances(np.zeros((64, 64, 3), np.uint8), parts.shapes(PartsAnswer(parts=[one])))
     assert drawn[8].any()  # the edge of the box and of the mask, which fills it
     assert drawn[30, 30].any() == (form != "none")
 

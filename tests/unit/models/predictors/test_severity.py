@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.manifest import WeightsError
-from models.photo import Header, Photo, whole
+from models.photo import Header, whole
 from models.predictor import Options
 from models.predictors.severity import Severity, SeverityAnswer
 from tests import weights
@@ -45,8 +45,7 @@ def test_it_reads_the_whole_photo_and_takes_no_options(tmp_path: Path) -> None:
 def test_the_picture_says_it(tmp_path: Path) -> None:
     predictor = severity(tmp_path)
     found = predictor.finish(OUTPUT, HEADER, whole(HEADER), Options())
-    pixels = np.full((160, 320, 3), 90, np.uint8)
-    assert (predictor.draw(Photo(HEADER, pixels), found) == pixels).all()
+    assert not predictor.shapes(found)
     assert predictor.caption(found) == ["severity: moderate (50%)"]
 
 

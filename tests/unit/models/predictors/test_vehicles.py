@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models.drawing import draw_instances
 from models.manifest import WeightsError
 from models.photo import Header, Photo, Region, whole
 from models.predictors.vehicles import Vehicles, VehiclesAnswer, VehiclesOptions
@@ -191,7 +192,7 @@ def test_a_photo_is_prepared_with_its_shape_kept(vehicles: Vehicles) -> None:
 
 def test_the_picture_shows_the_box_and_who_is_meant(vehicles: Vehicles) -> None:
     photo = Photo(WIDE, np.zeros((200, 400, 3), np.uint8))
-    drawn = vehicles.draw(photo, finish(vehicles, ("car", 0.9, BIG)))
+    drawn = draw_instances(photo.pixels, vehicles.shapes(finish(vehicles, ("car", 0.9, BIG))))
     assert drawn.shape == (200, 400, 3)
     assert drawn[100, 48:53].any()
     assert not drawn[90:110, 150:250].any()
