@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from app.commands.inside import choose, fail, read_settings, running
 from app.commands.summary import summary
 from app.schemas import AnyPredictor
 from app.settings import Settings
+from models.backends import AUTO, NAMES
 from models.language import codes
 
 Vehicle = Literal["auto", "whole"]
@@ -133,24 +135,21 @@ async def ask(client: httpx.AsyncClient, photo: Path, question: Question) -> Out
     return outcome
 
 
-async def ask_all(settings: Settings, photos: list[Path], question: Question) -> AsyncIterator[Outcome]:
-    """The outcomes in the order of the photos, as they come; the predictors are loaded first."""
+async def ask_all(client: httpx.AsyncClient, photos: list[Path], question: Question) -> AsyncIterator[Outcome]:
+    """The outcomes in the order of the photos, as they come."""
     gate = asyncio.Semaphore(IN_FLIGHT)
 
-    async def one(client: httpx.AsyncClient, photo: Path) -> Outcome:
+    async def one(photo: Path) -> Outcome:
         async with gate:
             return await ask(client, photo, question)
 
-    async with running(settings, question.predictors) as inside:
-        if failed := await inside.loaded():
-            fail("; ".join(failed.values()))
-        asked = [asyncio.create_task(one(inside.client, photo)) for photo in photos]
-        try:
-            for answer in asked:
-                yield await answer
-        finally:
-            for answer in asked:
-                answer.cancel()
+    asked = [asyncio.create_task(one(photo)) for photo in photos]
+    try:
+        for answer in asked:
+            yield await answer
+    finally:
+        for answer in asked:
+            answer.cancel()
 
 
 def as_json_line(outcome: Outcome) -> str:
@@ -179,20 +178,36 @@ def as_table(outcomes: list[Outcome], names: Iterable[str]) -> Table:
 
 
 async def report(settings: Settings, photos: list[Path], question: Question, as_json: bool) -> list[Outcome]:
-    """Ask, with a progress bar on stderr; JSON lines go out as the answers come."""
+    """Ask, with a progress bar on stderr, and in the end the photos a second; JSON lines go out as the answers come."""
     outcomes = []
+    began = time.perf_counter()
     errors = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
         bar = progress.add_task("loading", total=len(photos))
-        async for outcome in ask_all(settings, photos, question):
-            progress.update(bar, advance=1, description="photos")
-            outcomes.append(outcome)
-            if as_json:
-                typer.echo(as_json_line(outcome))
-            for failure in outcome.failures:
-                typer.echo(f"{outcome.photo}: {failure}", err=True)
+        async with running(settings, question.predictors) as inside:
+            if failed := await inside.loaded():
+                fail("; ".join(failed.values()))
+            loaded = time.perf_counter()
+            async for outcome in ask_all(inside.client, photos, question):
+                progress.update(bar, advance=1, description="photos")
+                outcomes.append(outcome)
+                if as_json:
+                    typer.echo(as_json_line(outcome))
+                for failure in outcome.failures:
+                    typer.echo(f"{outcome.photo}: {failure}", err=True)
+    if len(photos) > 1 and not as_json:
+        typer.echo(speed(question, len(photos), loaded - began, time.perf_counter() - loaded), err=True)
     return outcomes
+
+
+def speed(question: Question, photos: int, loading: float, seconds: float) -> str:
+    """How many photos a second there were, and what computed them; both times in seconds."""
+    backends = dict.fromkeys(one.card.backend for one in question.predictors.values())
+    return (
+        f"{photos} photos in {seconds:.1f} s, {photos / seconds:.1f} a second, by {' and '.join(backends)}, "
+        f"after {loading:.1f} s of loading"
+    )
 
 
 def predict(
@@ -215,13 +230,20 @@ def predict(
         Vehicle | None,
         typer.Option(help="Read each photo's main vehicle (auto, the default), or all of the photo (whole)."),
     ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            help=f"What computes: {', '.join((AUTO, *NAMES))}; or by predictor, damage=torch,parts=openvino "
+            "(CARLENS_BACKEND). Default: auto."
+        ),
+    ] = None,
     language: Annotated[str, typer.Option(help=f"Language of the summary: {', '.join(codes())}.")] = codes()[0],
 ) -> None:
     """Answer questions about photos here, without a server.
 
     Exit code 0 where every photo was answered, 1 where some were not (a line on stderr says why), 2 on wrong usage.
     """
-    settings = read_settings()
+    settings = read_settings(backend=backend)
     predictors = choose(settings, task)
     unasked = silent(predictors)
     if unfit := [name for name in task or [] if name in unasked]:

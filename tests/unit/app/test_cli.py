@@ -1,12 +1,14 @@
 """The command line, with fake predictors: what it prints, what it exits with, and that no mistake shows a traceback."""
 
 import json
+import re
 import socket
 from collections.abc import Callable
 from functools import partial
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import typer
@@ -18,6 +20,7 @@ from app.commands import inside, serve
 from app.commands.predict import Outcome, as_table
 from app.schemas import AnyPredictor
 from app.settings import Settings
+from models import registry
 from models.language import Language, language
 from models.registry import GROUP
 from tests.fakes import Brightness, Finder, photo, reader
@@ -105,7 +108,8 @@ def test_the_extra_that_brings_a_module(module: str, extra: str | None) -> None:
 
 def test_predict_prints_a_row_for_every_photo_of_a_folder(fakes: dict[str, AnyPredictor], folder: Path) -> None:
     code, out, err = run("predict", folder)
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert re.fullmatch(r"2 photos in \d+\.\d s, \d+\.\d a second, by numpy, after \d+\.\d s of loading\n", err)
     assert "car.jpg" in out
     assert "car.png" in out
     assert "notes.txt" not in out
@@ -136,6 +140,25 @@ def test_predict_asks_in_the_language_that_is_wanted(
     monkeypatch.setattr("app.routes.inspect.texts", texts)
     assert run("predict", folder / "car.jpg", *given)[0] == 0
     assert asked == [code]
+
+
+def test_predict_computes_by_the_backend_that_is_wanted(
+    fakes: dict[str, AnyPredictor], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted: list[object] = []
+    discover = registry.discover
+
+    def told(*given: Any, **named: Any) -> dict[str, AnyPredictor]:
+        wanted.append(named["backends"])
+        return discover(*given, **named)
+
+    monkeypatch.setattr(registry, "discover", told)
+    assert run("predict", folder / "car.jpg", "--backend", "plain=torch,openvino")[0] == 0
+    assert wanted == [{"plain": "torch", "": "openvino"}]
+    code, _, err = run("predict", folder / "car.jpg", "--backend", "abacus")
+    assert code == 2
+    assert "CARLENS_BACKEND" in err
+    assert "unknown backend abacus" in err
 
 
 def test_predict_refuses_a_language_without_texts(fakes: dict[str, AnyPredictor], folder: Path) -> None:
