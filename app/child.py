@@ -3,8 +3,10 @@
 import contextlib
 import multiprocessing
 import signal
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any
@@ -13,6 +15,28 @@ from app.link import Order, Said
 
 SPAWN = multiprocessing.get_context("spawn")
 """A fork would take over the locks, and not the threads, of what is imported here."""
+
+
+@contextlib.contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """A terminal's Ctrl-C reaches every process. A worker is born with it blocked, until it ignores it
+    (`ignore_interrupts`); here it is only put off."""
+    if sys.platform == "win32":
+        yield
+        return
+    resource_tracker.ensure_running()  # what `start` would do first, and unblock by it
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def ignore_interrupts() -> None:
+    """In a worker, until it serves: its supervisor's word is enough."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 class Child:
@@ -31,12 +55,8 @@ class Child:
         self._pipe: Connection[Order, Said]
         self._pipe, theirs = SPAWN.Pipe()
         self._process = SPAWN.Process(target=target, args=given(theirs), name=name)
-        # A terminal's Ctrl-C reaches every process: until a worker serves, its supervisor's word is enough.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
+        with _interrupts_later():
             self._process.start()
-        finally:
-            signal.signal(signal.SIGINT, before)
         theirs.close()  # else the pipe would not end with the worker
         for body in (self._listen, self._speak):
             threading.Thread(target=body, name=f"{name}-{body.__name__}", daemon=True).start()

@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection
 import typer
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.child import ignore_interrupts
 from app.commands.inside import build, choose
 from app.link import Link, Order, Said
 from app.server import Server, configured, leave, start_log
@@ -58,6 +59,7 @@ def work(
 ) -> None:
     """Serves until the supervisor says stop or is gone. Connections are accepted `at_once`, or only when the
     predictors are loaded: then no photo goes to a worker that cannot answer while another can."""
+    ignore_interrupts()
     link = Link(pipe)
     link.start()
     own = settings.model_copy(
