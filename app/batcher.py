@@ -102,6 +102,11 @@ class Batcher:
         serving = all(lane.state == "ready" for lane in self._device.lanes.values())
         return self.alive and serving and not self._closed and not self._device.stopping
 
+    @property
+    def settled(self) -> bool:
+        """Whether no predictor is loading any more: each is ready or failed."""
+        return all(lane.state != "loading" for lane in self._device.lanes.values())
+
     def admit(self, name: str, deadline: float, items: int = 1) -> None:
         """At the door: raises at once what `submit` of that many items would raise now (QueueFull, Expired, Stopping,
         NotServing, DeviceDied). It reserves nothing."""

@@ -50,9 +50,11 @@ def create_app(
     settings: Settings | None = None,
     predictors: Mapping[str, AnyPredictor] | None = None,
     joins: Sequence[Join] | None = None,
+    read_metrics: metrics_route.Read | None = None,
 ) -> FastAPI:
     """The gateway as an ASGI app. Without `predictors`, those installed; `settings.predictors` chooses among them.
-    Without `joins`, those installed; those that lack a predictor are left out.
+    Without `joins`, those installed; those that lack a predictor are left out. Without `read_metrics`, `/metrics` tells
+    of this process alone.
 
     Raises what `discover` raises, and `ValueError` where two predictors do not fit together.
     """
@@ -113,7 +115,7 @@ def create_app(
         inspect.router(settings, asked, door),
         models.router(served, batcher),
         health.router(served, batcher),
-        metrics_route.router(metrics),
+        metrics_route.router(metrics, read_metrics),
     ):
         app.include_router(router)
     docs.install(app)

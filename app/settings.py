@@ -30,6 +30,13 @@ class Settings(BaseSettings):
         pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$",
         description="Where predictors run: `auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:1`.",
     )
+    workers: int = Field(
+        default=0,
+        ge=0,
+        le=256,
+        description="Processes that serve at one port, each with a device, a batcher and weights in memory of its own; "
+        "0 means one for each GPU, else one. On the CPU they share out the cores. All limits are for each of them.",
+    )
     backend: str = Field(
         default=AUTO,
         description="What runs the networks: `auto` (torch on a GPU; on the CPU OpenVINO, else ONNX Runtime, where "
@@ -143,9 +150,14 @@ class Settings(BaseSettings):
         """Photos decoded at a time: `decode_threads`, or the cores this process may use."""
         if self.decode_threads:
             return self.decode_threads
-        if hasattr(os, "sched_getaffinity"):
-            return len(os.sched_getaffinity(0))
-        return os.cpu_count() or 1
+        return cores()
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _backends(text: str) -> dict[str, str]:

@@ -37,27 +37,29 @@ def discover(
     points: Iterable[EntryPoint] | None = None,
     backends: Mapping[str, str] | None = None,
     cache_dir: Path | None = None,
+    threads: int | None = None,
 ) -> dict[str, AnyPredictor]:
     """Predictors by name, in the order of their names; only `wanted` ones, in their order, where that is given.
 
     An entry point names a callable without arguments that returns a `Predictor`; one that has parameters
-    `weights_dir`, `cache_dir` or `backend` gets the settings of these names, of `backends` that under its own name, or
-    under `""`, which is for all others. Weights in `weights_dir` under a name that no entry point has are
-    served by their manifest's kind. A predictor whose regions a wanted one reads, or who completes its answer, comes
-    after the wanted ones. Raises `RegistryError`, or what the predictor itself raises where its weights are missing or
-    broken.
+    `weights_dir`, `cache_dir`, `threads` or `backend` gets the settings of these names, of `backends` that under its
+    own name, or under `""`, which is for all others; `threads` of the CPU are given where processes share the cores.
+    Weights in `weights_dir` under a name that no entry point has are served by their manifest's kind. A predictor whose
+    regions a wanted one reads, or who completes its answer, comes after the wanted ones. Raises `RegistryError`, or
+    what the predictor itself raises where its weights are missing or broken.
     """
     given = entry_points(group=GROUP) if points is None else points
     found = {point.name: point for point in given}
     own = [name for name in _stems(weights_dir) if name not in found]
     there = sorted([*found, *own])
     chosen = backends or {}
+    share = {} if threads is None else {"threads": threads}  # a predictor's own default stays
     if unknown := [name for name in chosen if name and name not in there]:
         raise RegistryError(f"a backend is set for {', '.join(unknown)}: installed are {', '.join(there) or 'none'}")
     names, made = choose(there, wanted), dict[str, AnyPredictor]()
     for name in names:
         backend = chosen.get(name, chosen.get("", AUTO))
-        settings = {"weights_dir": weights_dir, "cache_dir": cache_dir, "backend": backend}
+        settings = {"weights_dir": weights_dir, "cache_dir": cache_dir, "backend": backend, **share}
         made[name] = _create(found[name], settings) if name in found else _of_kind(name, settings)
         names += _needed(made[name], there, names)
     return made

@@ -14,9 +14,10 @@ from pydantic import ValidationError
 
 from app.batcher import Batcher
 from app.main import create_app
+from app.routes.metrics import Read
 from app.schemas import AnyPredictor
 from app.settings import Settings
-from models import registry
+from models import backends, registry
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
@@ -35,15 +36,16 @@ def read_settings(**given: Any) -> Settings:
         fail(f"the setting {name} (CARLENS_{name.upper()}) is wrong: {first['msg']}; it was {first['input']!r}", 2)
 
 
-def choose(settings: Settings, wanted: list[str] | None = None) -> dict[str, AnyPredictor]:
-    """The `wanted` predictors, else those of the settings; one that is unknown is exit 2, one that cannot be made
-    (its weights are missing, say) exit 1."""
+def choose(settings: Settings, wanted: list[str] | None = None, threads: int | None = None) -> dict[str, AnyPredictor]:
+    """The `wanted` predictors, else those of the settings, with that share of the CPU's `threads`; one that is
+    unknown is exit 2, one that cannot be made (its weights are missing, say) exit 1."""
     try:
         return registry.discover(
             settings.weights_dir,
             wanted or settings.predictors,
             backends=settings.backends,
             cache_dir=settings.cache_dir,
+            threads=threads,
         )
     except registry.RegistryError as error:
         fail(str(error), 2)
@@ -51,13 +53,22 @@ def choose(settings: Settings, wanted: list[str] | None = None) -> dict[str, Any
         fail(str(error) or type(error).__name__)
 
 
-def build(settings: Settings, predictors: Mapping[str, AnyPredictor]) -> FastAPI:
+def build(settings: Settings, predictors: Mapping[str, AnyPredictor], read_metrics: Read | None = None) -> FastAPI:
     """The gateway; what hinders it (a device that is not there, say) is one line and exit 1."""
     try:
-        return create_app(settings.model_copy(update={"predictors": None}), predictors)  # they are chosen already
+        chosen = settings.model_copy(update={"predictors": None})  # they are chosen already
+        return create_app(chosen, predictors, read_metrics=read_metrics)
     except ModuleNotFoundError as error:
         fail(f'{error.name} is not installed: pip install "carlens[gpu]"')
     except (ValueError, RuntimeError) as error:
+        fail(str(error))
+
+
+def devices(settings: Settings) -> list[str]:
+    """Those that workers share out; one that is not there is one line and exit 1."""
+    try:
+        return backends.devices(settings.device)
+    except ValueError as error:
         fail(str(error))
 
 

@@ -1,58 +1,24 @@
-"""`carlens serve`: one process, one worker, stopped cleanly by SIGTERM or Ctrl-C."""
+"""`carlens serve`: one worker in this process, or several under a supervisor, stopped cleanly by SIGTERM or Ctrl-C."""
 
-import asyncio
-import logging
 import signal
 import socket
-import sys
-from collections.abc import Callable, Coroutine
-from typing import Annotated
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Annotated, Any
 
 import typer
-import uvicorn
 
-from app.batcher import Batcher
-from app.commands.inside import build, choose, fail, read_settings
-from app.settings import LogLevel
+from app.child import Child
+from app.commands.inside import build, choose, devices, fail, read_settings
+from app.link import Said
+from app.server import BACKLOG, FLUSH_S, Server, configured, leave, start_log
+from app.settings import LogLevel, Settings, cores
+from app.shares import Share, shares
+from app.supervisor import Supervisor
+from app.worker import work
 
-KEEP_ALIVE_S = 75
-"""An idle connection is kept this long: over the 60 s of the usual proxies, so that they close it first."""
-
-FLUSH_S = 5
-"""What is left, after the grace time, to send the last answers."""
-
-BACKLOG = 2048
-
-
-class Server(uvicorn.Server):
-    """uvicorn's server, which says when every predictor is ready, and refuses new photos at once where uvicorn would
-    first wait for the connections."""
-
-    def __init__(
-        self, config: uvicorn.Config, batcher: Batcher, stop: Callable[[], Coroutine[None, None, None]], address: str
-    ) -> None:
-        super().__init__(config)
-        self.batcher = batcher
-        self.stop = stop
-        self.address = address
-        self.waiting: asyncio.Task[None] | None = None
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.waiting = asyncio.create_task(self.announce())
-
-    async def announce(self) -> None:
-        """One line when the service can answer; until then liveness alone is up."""
-        while not self.batcher.ready:  # noqa: ASYNC110 - a thread loads
-            await asyncio.sleep(0.1)
-        typer.echo(f"carlens answers at {self.address} - try it at {self.address}/docs (Ctrl-C stops it)")
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if self.waiting:
-            self.waiting.cancel()
-        stopping = asyncio.create_task(self.stop())
-        await super().shutdown(sockets)
-        await stopping
+SLACK_S = 2
+"""What a worker needs, beyond its grace time and the last answers, to end its process."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -72,15 +38,35 @@ def base_url(listener: socket.socket) -> str:
     return f"http://{name}:{port}"
 
 
-def leave(*_: object) -> None:
-    """uvicorn raises the signal again after its clean stop; a clean stop is exit code 0."""
-    sys.exit(0)
+def announce(address: str) -> None:
+    typer.echo(f"carlens answers at {address} - try it at {address}/docs (Ctrl-C stops it)")
+
+
+def supervise(settings: Settings, given: list[Share], listener: socket.socket, access_log: bool) -> int:
+    """Several workers until a signal; the exit code."""
+    start_log(settings, "supervisor ")
+
+    def start(number: int, at_once: bool, hear: Callable[[Said | int], None]) -> Child:
+        def arguments(pipe: "Connection[Any, Any]") -> tuple[object, ...]:
+            return given[number], settings, listener, pipe, at_once, access_log
+
+        return Child(f"carlens-worker-{number}", work, arguments, hear)
+
+    address = base_url(listener)
+    supervisor = Supervisor(len(given), start, lambda: announce(address), settings.grace_s + FLUSH_S + SLACK_S)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, supervisor.stop)
+    return supervisor.run()
 
 
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (CARLENS_HOST). Default: 127.0.0.1.")] = None,
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port (CARLENS_PORT); 0 takes a free one. Default: 8000.")
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=0, max=256, help="Processes that serve (CARLENS_WORKERS). Default: one for each GPU."),
     ] = None,
     log_level: Annotated[
         LogLevel | None, typer.Option(help="How much is logged (CARLENS_LOG_LEVEL). Default: info.")
@@ -90,26 +76,24 @@ def serve(
     ] = False,
 ) -> None:
     """Start the service. Stops at SIGTERM or Ctrl-C once what was taken is answered."""
-    settings = read_settings(host=host, port=port, log_level=log_level)
+    settings = read_settings(host=host, port=port, workers=workers, log_level=log_level)
     with listen(settings.host, settings.port) as listener:
-        application = build(settings, choose(settings))
-        logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        predictors = choose(settings)
+        shared = [settings.device] if settings.workers == 1 else devices(settings)
+        count = settings.workers or len(shared)
+        if count > 1:
+            # One socket for all: each takes what it can, and what waits at it is lost with no worker. With SO_REUSEPORT
+            # each would have a queue of its own, and lose that.
+            code = supervise(settings, shares(count, shared, cores()), listener, access_log)
+            raise typer.Exit(code)
+        application = build(settings, predictors)
+        start_log(settings)
         signal.signal(signal.SIGTERM, leave)
-        config = uvicorn.Config(
-            application,
-            loop="uvloop" if sys.platform != "win32" else "asyncio",
-            http="httptools",
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            log_level=settings.log_level,
-            access_log=access_log,
-            server_header=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=round(settings.grace_s) + FLUSH_S,
-            backlog=BACKLOG,
-        )
-        if settings.log_level == "info":  # uvicorn tells at length what `announce` says in a line
-            logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
         state = application.state
-        Server(config, state.batcher, state.stop, base_url(listener)).run(sockets=[listener])
+        server = Server(
+            configured(application, settings, access_log),
+            state.batcher,
+            state.stop,
+            lambda: announce(base_url(listener)),
+        )
+        server.run(sockets=[listener])

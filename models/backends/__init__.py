@@ -44,12 +44,13 @@ NAMES = (*GRAPHS, "torch")
 AUTO = "auto"
 
 
-def create(name: str, cache: Path | None = None) -> Backend:
+def create(name: str, cache: Path | None = None, threads: int | None = None) -> Backend:
     """The backend of that name; its library is imported here and not before. `cache` is a folder for what it compiles,
-    so that a second start is quick. Raises `ValueError` for an unknown one."""
+    so that a second start is quick. It computes with so many `threads` of the CPU; None leaves that to its library.
+    Raises `ValueError` for an unknown one."""
     if name not in NAMES:
         raise ValueError(f"unknown backend {name!r}: one of {', '.join(NAMES)}")
-    return cast(Backend, import_module(f"models.backends.{name}").create(cache))
+    return cast(Backend, import_module(f"models.backends.{name}").create(cache, threads))
 
 
 def choose(wanted: str, weights: Weights, device: str) -> str:
@@ -82,6 +83,16 @@ def resolve_device(requested: str) -> str:
     if not find_spec("torch"):
         raise ValueError(f"device {requested!r} needs torch, which is not installed; use auto or cpu")
     return cast(str, import_module("models.backends.torch").resolve_device(requested))
+
+
+def devices(requested: str) -> list[str]:
+    """The devices that workers may share out: for `auto` and `cuda` every GPU that can be used, else the one
+    requested. Raises what `resolve_device` does."""
+    resolved = resolve_device(requested)
+    if resolved != "cuda":
+        return [resolved]
+    count = cast(int, import_module("models.backends.torch").count())
+    return [f"cuda:{number}" for number in range(count)] or [resolved]
 
 
 def _driver() -> bool:

@@ -19,8 +19,8 @@ class GraphBackend(ABC):
 
     name: str
 
-    def __init__(self, cache: Path | None = None) -> None:
-        self.cache = cache
+    def __init__(self, cache: Path | None = None, threads: int | None = None) -> None:
+        self.cache, self.threads = cache, threads
         self._network: Callable[[Arrays], Arrays] | None = None
 
     @abstractmethod

@@ -12,7 +12,7 @@ from models.rcnn import Part
 
 
 class OpenVinoBackend(GraphBackend):
-    """Compiled for one batch at a time on all cores; in bf16 where the processor has it, else fp32."""
+    """Compiled for one batch at a time on `threads` or all cores; in bf16 where the processor has it, else fp32."""
 
     name = "openvino"
 
@@ -23,7 +23,9 @@ class OpenVinoBackend(GraphBackend):
             thread.submit(super().load, weights, device).result()
 
     def open(self, path: Path, digest: str) -> Part:
-        settings = {"PERFORMANCE_HINT": "LATENCY"}
+        settings: dict[str, str | int | bool] = {"PERFORMANCE_HINT": "LATENCY"}
+        if self.threads is not None:  # pinned, those of two processes would lie on the same cores
+            settings |= {"INFERENCE_NUM_THREADS": self.threads, "ENABLE_CPU_PINNING": False}
         if self.cache is not None:
             settings["CACHE_DIR"] = str(self.cache / self.name / digest)
         core = openvino.Core()
@@ -38,6 +40,6 @@ class OpenVinoBackend(GraphBackend):
         return run
 
 
-def create(cache: Path | None = None) -> OpenVinoBackend:
+def create(cache: Path | None = None, threads: int | None = None) -> OpenVinoBackend:
     """A backend with nothing loaded."""
-    return OpenVinoBackend(cache)
+    return OpenVinoBackend(cache, threads)

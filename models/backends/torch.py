@@ -15,7 +15,8 @@ class TorchBackend:
 
     name = "torch"
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int | None = None) -> None:
+        self.threads = threads
         self._network: torch.nn.Module | None = None
         self._device = torch.device("cpu")
 
@@ -34,6 +35,8 @@ class TorchBackend:
             raise WeightsError(
                 f"{weights.path}: does not fit {manifest.architecture}: {str(error).splitlines()[-1].strip()}"
             ) from error
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)  # of the whole process
         self._device = torch.device(device)
         network.requires_grad_(False)
         self._network = network.eval().to(self._device).to(memory_format=torch.channels_last)
@@ -63,9 +66,14 @@ class TorchBackend:
             return {name: value.cpu().numpy() for name, value in found.items()}
 
 
-def create(cache: Path | None = None) -> TorchBackend:
+def create(cache: Path | None = None, threads: int | None = None) -> TorchBackend:
     """A backend with nothing loaded. It compiles nothing that a `cache` could keep."""
-    return TorchBackend()
+    return TorchBackend(threads)
+
+
+def count() -> int:
+    """How many GPUs this process can use."""
+    return torch.cuda.device_count()
 
 
 def resolve_device(requested: str) -> str:

@@ -33,8 +33,10 @@ class WeightedPredictor(Predictor[O, A]):
         name: str | None = None,
         backend: str = backends.AUTO,
         cache_dir: Path | None = None,
+        threads: int | None = None,
     ) -> None:
-        """`backend` is one of `backends.NAMES`, or `auto`; `cache_dir` a folder for what it compiles. Raises
+        """`backend` is one of `backends.NAMES`, or `auto`; `cache_dir` a folder for what it compiles; `threads` of the
+        CPU are what it may take, None leaves that to its library. Raises
         `WeightsError` where the weights are missing or broken, cannot give this predictor's answer, or have no backend
         here that could serve them."""
         if name is not None:
@@ -42,7 +44,7 @@ class WeightedPredictor(Predictor[O, A]):
         self.weights: Weights = find(self.name, weights_dir)
         self.manifest = self.weights.manifest
         self.check()
-        self.wanted, self.cache_dir = backend, cache_dir
+        self.wanted, self.cache_dir, self.threads = backend, cache_dir, threads
         self.backend: backends.Backend = backends.Unloaded()
         self.card: Card = self.manifest.card(backends.choose(backend, self.weights, "cpu"), "cpu")
         self.specification = self.describe()
@@ -84,7 +86,8 @@ class WeightedPredictor(Predictor[O, A]):
         )
 
     def load(self, device: str) -> None:
-        backend = backends.create(backends.choose(self.wanted, self.weights, device), self.cache_dir)
+        chosen = backends.choose(self.wanted, self.weights, device)
+        backend = backends.create(chosen, self.cache_dir, self.threads)
         backend.load(self.weights, device)
         self.backend, self.card = backend, self.manifest.card(backend.name, device)
 

@@ -63,6 +63,8 @@ def test_a_list_of_predictors_is_taken_as_it_is() -> None:
         ("port", "http"),
         ("device", "tpu"),
         ("device", "cuda:"),
+        ("workers", -1),
+        ("workers", 257),
         ("max_body_bytes", 0),
         ("max_pixels", 0),
         ("max_side", -1),

@@ -74,6 +74,18 @@ def test_a_backend_is_that_of_the_name_or_of_all(tmp_path: Path, backends: dict[
     assert found["brightness"].card.backend == f"{expected} {tmp_path}"
 
 
+def make_takes_threads(threads: int = 7) -> Brightness:
+    predictor = Brightness()
+    predictor.card = predictor.card.model_copy(update={"device": str(threads)})
+    return predictor
+
+
+@pytest.mark.parametrize(("threads", "expected"), [(2, "2"), (None, "7")])
+def test_a_share_of_the_threads_is_given_where_there_is_one(threads: int | None, expected: str) -> None:
+    points = [point("brightness", f"{HERE}:make_takes_threads")]
+    assert discover(points=points, threads=threads)["brightness"].card.device == expected
+
+
 def test_a_backend_for_what_is_not_there_is_refused() -> None:
     with pytest.raises(RegistryError, match="a backend is set for paint: installed are brightness"):
         discover(points=[point("brightness")], backends={"paint": "torch"})

@@ -1,6 +1,7 @@
 """Which backend serves which weights where, by what is installed."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -71,3 +72,18 @@ def test_without_torch_or_a_driver_auto_is_the_cpu(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(backends, "import_module", lambda name: pytest.fail(f"{name} was imported"))
     assert resolve_device("auto") == "cpu"
     assert resolve_device("cpu") == "cpu"
+
+
+def test_workers_share_every_gpu_but_where_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolved(requested: str) -> str:
+        return "cuda" if requested == "auto" else requested
+
+    torch = SimpleNamespace(count=lambda: 3, resolve_device=resolved)
+    monkeypatch.setattr(backends, "_driver", lambda: True)
+    monkeypatch.setattr(backends, "import_module", lambda name: torch)
+    installed(monkeypatch, "torch")
+    assert backends.devices("auto") == backends.devices("cuda") == ["cuda:0", "cuda:1", "cuda:2"]
+    assert backends.devices("cuda:1") == ["cuda:1"]
+    assert backends.devices("cpu") == ["cpu"]
+    monkeypatch.setattr(backends, "_driver", lambda: False)
+    assert backends.devices("auto") == ["cpu"]
