@@ -116,7 +116,7 @@ def test_what_is_imported_is_declared(root: Path, package: str, extras: list[str
     allowed = {canonicalize_name(one.name) for group in ["", *extras] for one in groups[group]}
     if package == "tests":  # what the bench compares with, installed for it alone
         peers = (root / "tests" / "bench" / "peers.txt").read_text(encoding="utf-8").splitlines()
-        allowed |= {Requirement(line).name for line in peers}
+        allowed |= {canonicalize_name(Requirement(line).name) for line in peers}
     brings = metadata.packages_distributions()
     undeclared = {
         f"{path.relative_to(root)} imports {module}"

@@ -14,9 +14,10 @@ from tests.bench.compare.rows import ARMS, Cell, Results, Row, limits_key, peak,
 HEAD = "# carlens beside other ways to serve the same models"
 EXPLAINED = {
     "same": "Every arm decodes, prepares, runs and finishes with the same code on the same backend: what differs is "
-    "the gateway.",
+    "the gateway. carlens serves the predictor alone here; all read the whole photo.",
     "user": "Every other arm as its user would write it: Pillow decodes the whole photo, torch runs the same weights "
-    "eagerly. carlens as `carlens serve` comes.",
+    "eagerly. carlens as `carlens serve` comes, asked for the whole photo (`vehicle=whole`) as the others read it; of "
+    "damages it grades each one besides, which the others do not.",
 }
 
 
