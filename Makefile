@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+BENCH_VENV ?= .venv-bench
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check
 PORT = $(or $(CARLENS_PORT),8000)
@@ -12,7 +13,7 @@ LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version
 	--custom-compile-command "make lock" --group build
 
 .DEFAULT_GOAL = help
-.PHONY: help serve test test-long check format lock openapi bench build-image run-image run-image-gpu clean
+.PHONY: help serve test test-long check format lock openapi bench bench-service build-image run-image run-image-gpu clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,7 +46,10 @@ lock: $(VENV)/.dev ## Compile the lock files anew from pyproject.toml (UPGRADE=1
 openapi: $(VENV)/.dev ## Write openapi/openapi.json from the code
 	$(BIN)/carlens openapi --output openapi/openapi.json
 
-bench: $(VENV)/.dev ## Measure what the batcher adds, what finding the vehicle costs, then a running service (URL=http://...)
+bench: $(BENCH_VENV)/.peers ## Compare with other ways to serve the same models, under half an hour (FULL=1: everything, hours)
+	@exec $(BENCH_VENV)/bin/python -m tests.bench.compare $(if $(FULL),--full) $(ARGS)
+
+bench-service: $(VENV)/.dev ## Measure the batcher, finding the vehicle, then a running service (URL=http://...)
 	$(BIN)/python -m tests.bench.bench_batcher
 	$(BIN)/python -m tests.bench.bench_locate
 	$(BIN)/python -m tests.bench.bench_service $(or $(URL),http://127.0.0.1:$(PORT))
@@ -61,7 +65,7 @@ run-image-gpu: ## Run the CUDA image on 127.0.0.1:8000
 	docker run --rm --init --gpus all --publish 127.0.0.1:$(PORT):8000 $(IMAGE):cuda
 
 clean: ## Remove the virtual environment and everything generated (runs/ stays)
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(BENCH_VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -not -path './runs/*' -prune -exec rm -rf {} +
 
 # The virtual environment, removed again where this Python can make only half of one.
@@ -84,3 +88,16 @@ $(VENV)/.dev: requirements-dev.txt pyproject.toml | $(BIN)/python
 	$(PIP) install --requirement requirements-dev.txt
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $(VENV)/.serve $@
+
+# What the bench compares with lives apart and sees all that is installed for development, so that torch is there once.
+# Each by itself: one that does not install leaves the others, and the report says that it is missing.
+$(BENCH_VENV)/.peers: tests/bench/peers.txt $(VENV)/.dev
+	@echo "Installing what carlens is compared with into $(BENCH_VENV), once, a few minutes."
+	$(BIN)/python -m venv $(BENCH_VENV)
+	@$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+		> "$$($(BENCH_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/carlens_dev.pth"
+	@while read -r peer; do \
+		$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check install --quiet "$$peer" \
+			|| echo "$$peer does not install: the report will say so"; \
+	done < tests/bench/peers.txt
+	@touch $@
