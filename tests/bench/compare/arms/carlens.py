@@ -1,9 +1,8 @@
 """carlens with one predictor alone, nobody who finds its vehicle or completes its answer: the work of the others."""
 
-import uvicorn
-
-from app.commands.serve import BACKLOG, KEEP_ALIVE_S, Server, base_url, listen
+from app.commands.serve import listen
 from app.main import create_app
+from app.server import Server, configured
 from app.settings import Settings
 from models.registry import discover
 from tests.bench.compare.arms.work import given
@@ -18,20 +17,9 @@ def main() -> None:
     predictors = discover(wanted=[told.predictor], cache_dir=settings.cache_dir)
     application = create_app(settings, {told.predictor: predictors[told.predictor]})
     with listen(settings.host, settings.port) as listener:
-        config = uvicorn.Config(
-            application,
-            loop="uvloop",
-            http="httptools",
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            backlog=BACKLOG,
-        )
         state = application.state
-        Server(config, state.batcher, state.stop, base_url(listener)).run(sockets=[listener])
+        config = configured(application, settings, access_log=False)
+        Server(config, state.batcher, state.stop, lambda: None).run(sockets=[listener])
 
 
 if __name__ == "__main__":
