@@ -70,7 +70,7 @@ def create_app(
     device = resolve_device(settings.device)
     batcher = Batcher(device, queue_limit=settings.queue_limit, observer=metrics)
     for name, one in served.items():
-        batcher.add(name, one.load, one.run, one.specification.inputs, one.specification.batch_sizes)
+        batcher.add(name, one.load, one.run, one.specification.inputs, one.specification.sizes_on(device))
     pipeline = Pipeline(settings, served, batcher, metrics, installed_joins() if joins is None else joins)
     silent = along.silent(served)
     asked = {name: one for name, one in served.items() if name not in silent}

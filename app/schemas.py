@@ -230,7 +230,7 @@ def model_card(predictor: AnyPredictor, state: State) -> ModelCard:
     return ModelCard(
         name=specification.name,
         summary=specification.summary,
-        batch_sizes=list(specification.batch_sizes),
+        batch_sizes=list(specification.sizes_on(predictor.card.device)),
         state=state,
         **dict(predictor.card),
     )

@@ -106,7 +106,9 @@ class Specification:
     `completed_by` names predictors that read this one's regions, each of them, to complete its answer (`complete`);
     they are asked along with it wherever they are served, and have no route of their own.
     `inputs` are the arrays of one prepared item; they never change after `load`.
-    `batch_sizes` are the padded sizes the device sees, ascending; all are warmed before readiness.
+    `batch_sizes` are the padded sizes the device sees, ascending; all are warmed before readiness. On the CPU those up
+    to `cpu_batch` alone (None: all): where a row takes as long in a large batch as in a small one, a large one only
+    makes others wait, and every size takes time at the start, and memory.
     `reads` is the size in pixels (width, height) the region is scaled to, so that a JPEG is decoded no finer.
     """
 
@@ -121,8 +123,14 @@ class Specification:
     margin: float = 0.0
     completed_by: tuple[str, ...] = ()
     batch_sizes: tuple[int, ...] = (1, 2, 4, 8, 16)
+    cpu_batch: int | None = None
     drawable: bool = False
     example: Mapping[str, object] = field(default_factory=dict)
+
+    def sizes_on(self, device: str) -> tuple[int, ...]:
+        """The padded sizes of batches on `device` (`cpu`, `cuda`, `cuda:1`)."""
+        most = self.cpu_batch if device == "cpu" else None
+        return tuple(size for size in self.batch_sizes if most is None or size <= most)
 
     @property
     def finders(self) -> tuple[str, ...]:

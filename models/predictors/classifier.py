@@ -41,6 +41,7 @@ class ClassifierPredictor(WeightedPredictor[O, A]):
     kind = "classifier"
     sources: tuple[str, ...] = ("box", "photo")
     batch_sizes: tuple[int, ...] = (1, 2, 4, 8)
+    cpu_batch = 2
 
     def shares(self, output: Arrays) -> NDArray[np.float64]:
         """Probability of each label of the manifest, in its order."""

@@ -49,6 +49,7 @@ class DamageSeverity(ClassifierPredictor[Options, LabelScore]):
     name = "damage_severity"
     sources = ("damage",)
     batch_sizes = (1, 2, 4, 8, 16)
+    cpu_batch = 8
 
     def check(self) -> None:
         super().check()

@@ -68,6 +68,7 @@ class InstancesPredictor(WeightedPredictor[O, A]):
 
     kind = "instances"
     batch_sizes = (1, 2, 4)
+    cpu_batch = 1
 
     def specify(
         self, description: str, options: type[O], answer: type[A], example: Mapping[str, object]

@@ -70,6 +70,7 @@ class Vehicles(WeightedPredictor[VehiclesOptions, VehiclesAnswer]):
     kind = "boxes"
     fit = "letterbox"
     batch_sizes = (1, 2, 4, 8)
+    cpu_batch = 2
 
     def describe(self) -> Specification:
         width, height = self.closer

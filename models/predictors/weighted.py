@@ -15,7 +15,8 @@ class WeightedPredictor(Predictor[O, A]):
 
     `kind` and `fit` are the manifest's that this predictor can serve; `heads` are the label lists its answer is made
     of. A predictor for one set of weights has their `name`; one that serves any weights of its kind is given it.
-    `sources` (there `regions`), `margin`, `completed_by` and `batch_sizes` are the specification's.
+    `sources` (there `regions`), `margin`, `completed_by`, `batch_sizes` and
+    `cpu_batch` are the specification's.
     """
 
     name: str
@@ -26,6 +27,7 @@ class WeightedPredictor(Predictor[O, A]):
     margin: float = 0.0
     completed_by: tuple[str, ...] = ()
     batch_sizes: tuple[int, ...] = (1, 2, 4, 8, 16)
+    cpu_batch: int | None = 4
 
     def __init__(
         self,
@@ -81,6 +83,7 @@ class WeightedPredictor(Predictor[O, A]):
             margin=self.margin,
             completed_by=self.completed_by,
             batch_sizes=self.batch_sizes,
+            cpu_batch=self.cpu_batch,
             drawable=True,
             example=example,
         )

@@ -2,6 +2,7 @@
 
 import pytest
 
+from models.predictor import Arrays
 from models.registry import RegistryError
 from tests.fakes import Brightness
 from tests.gateway import problem, serving
@@ -58,3 +59,16 @@ async def test_a_wanted_predictor_that_is_not_there_is_refused() -> None:
     with pytest.raises(RegistryError, match="no predictor three, four: installed are one, two"):
         async with serving(Brightness("one"), Brightness("two"), predictors=["two", "three", "four"]):
             pass
+
+
+async def test_only_the_sizes_of_its_device_are_warmed_and_told() -> None:
+    warmed: list[int] = []
+
+    class Warmed(Brightness):
+        def run(self, batch: Arrays) -> Arrays:
+            warmed.append(len(batch["pixels"]))
+            return super().run(batch)
+
+    async with serving(Warmed("one", batch_sizes=(1, 2, 4), cpu_batch=2)) as client:
+        assert (await client.get("/v1/models/one")).json()["batch_sizes"] == [1, 2]
+    assert sorted(set(warmed)) == [1, 2]
