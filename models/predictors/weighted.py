@@ -15,8 +15,8 @@ class WeightedPredictor(Predictor[O, A]):
 
     `kind` and `fit` are the manifest's that this predictor can serve; `heads` are the label lists its answer is made
     of. A predictor for one set of weights has their `name`; one that serves any weights of its kind is given it.
-    `sources` (there `regions`), `margin`, `completed_by`, `batch_sizes` and
-    `cpu_batch` are the specification's.
+    `sources` (there `regions`), `margin`, `completed_by`, `batch_sizes` and `cpu_batch` are the
+    specification's.
     """
 
     name: str

@@ -216,18 +216,22 @@ def test_close_ups_show_an_instance(data: Path) -> None:
     assert sizes[0] > 1.5 * sizes[1]
 
 
-SILENT = ('task.silent=["sill", "roof"]', "network={channels = 16, hidden = 32, detections = 10, silent = 2}")
-
-
-def test_weights_without_silent_labels_lend_what_they_have(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def lent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, np.ndarray]:
+    """The state of random weights of damage, from which runs go on in place of those that are served."""
     made = weights.manifest("damage")
     state = weights.random_state(made)
     weights.write(tmp_path, made, state)
     monkeypatch.setattr(starts, "find", lambda name: find(name, tmp_path))
+    return state
+
+
+SILENT = ('task.silent=["sill", "roof"]', "network={channels = 16, hidden = 32, detections = 10, silent = 2}")
+
+
+def test_weights_without_silent_labels_lend_what_they_have(data: Path, lent: dict[str, np.ndarray]) -> None:
     found = make(data, 'start="weights:damage"', *SILENT).network().get_submodule("network").state_dict()
-    for name, value in state.items():
+    for name, value in lent.items():
         known = torch.from_numpy(np.array(value))
         torch.testing.assert_close(found[name][: len(known)] if known.ndim else found[name], known, atol=0.02, rtol=0)
     assert len(found["roi_heads.box_predictor.cls_score.bias"]) == 1 + len(weights.DAMAGES) + 2
@@ -248,19 +252,13 @@ def test_silent_labels_are_trained_and_not_told(data: Path) -> None:
         make(data, 'task.silent=["sill"]')
 
 
-def test_weights_of_other_labels_lend_all_but_their_last_layers(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = weights.manifest("damage")
-    state = weights.random_state(made)
-    weights.write(tmp_path, made, state)
-    monkeypatch.setattr(starts, "find", lambda name: find(name, tmp_path))
+def test_weights_of_other_labels_lend_all_but_their_last_layers(data: Path, lent: dict[str, np.ndarray]) -> None:
     network = "network={channels = 16, hidden = 32, detections = 10}"
     rename = ", ".join(f'{name} = "dent"' for name in weights.DAMAGES[2:])
     labels = ['task.labels=["dent", "scratch"]', f"task.rename={{{rename}}}"]
     task = make(data, *labels, 'start="weights:damage"', network)
     found = task.network().get_submodule("network").state_dict()
-    others = {name for name, value in state.items() if found[name].shape != value.shape}
+    others = {name for name, value in lent.items() if found[name].shape != value.shape}
     assert {name.split(".")[1] for name in others} == {"box_predictor", "mask_predictor"}
-    for name in set(state) - others:
-        torch.testing.assert_close(found[name], torch.from_numpy(np.array(state[name])), atol=0.02, rtol=0)
+    for name in set(lent) - others:
+        torch.testing.assert_close(found[name], torch.from_numpy(np.array(lent[name])), atol=0.02, rtol=0)
