@@ -133,7 +133,11 @@ def results(
 def alarms(predictor: WeightedPredictor[Any, Any], archive: Archive) -> list[list[tuple[int, float]]]:
     """(label, score) pairs of every detection, photo by photo, on photos that show nothing to find."""
     found = outputs(predictor, (archive.photo(name) for name in archive.names()))
-    return [[(int(n), float(s)) for n, s in zip(o["labels"], o["scores"], strict=True) if s > 0] for _, o in found]
+    told = len(predictor.manifest.labels["label"])
+    return [
+        [(int(n), float(s)) for n, s in zip(o["labels"], o["scores"], strict=True) if s > 0 and n < told]
+        for _, o in found
+    ]
 
 
 def instances_figures(found: Instances) -> dict[str, float]:

@@ -36,7 +36,8 @@ def trained(request: pytest.FixtureRequest, data: Path, tmp_path_factory: pytest
 
 
 def served(name: str, out: Path) -> Any:
-    predictor = discover(weights_dir=out / "weights", wanted=[name])[name]
+    # the figures are fp32's
+    predictor = discover(weights_dir=out / "weights", wanted=[name], backends={"": "openvino-fp32"})[name]
     predictor.load("cpu")
     return predictor
 
