@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.answers import RleMask, softmax
+from models.backends import AUTO
 from models.manifest import Manifest
 from models.photo import whole
 from models.predictors.instances import Instance, InstancesPredictor
@@ -31,12 +32,12 @@ Findings = list[Head] | Instances
 """What was found on `val`: by head for the kinds `classifier` and `heads`, or instances."""
 
 
-def open_predictor(name: str, weights_dir: Path | None = None) -> WeightedPredictor[Any, Any]:
-    """The predictor that serves the weights of that name.
+def open_predictor(name: str, weights_dir: Path | None = None, backend: str = AUTO) -> WeightedPredictor[Any, Any]:
+    """The predictor that serves the weights of that name, by that backend.
 
     Raises `RegistryError` or `WeightsError` where there are no such weights, or where they are broken.
     """
-    predictor = discover(weights_dir, [name])[name]
+    predictor = discover(weights_dir, [name], backends={"": backend})[name]
     if not isinstance(predictor, WeightedPredictor):
         raise RegistryError(f"{name}: a predictor without weights, so there is nothing to measure")
     return predictor
