@@ -40,8 +40,8 @@ class Settings(BaseSettings):
     backend: str = Field(
         default=AUTO,
         description="What runs the networks: `auto` (torch on a GPU; on the CPU OpenVINO, else ONNX Runtime, where "
-        "there are graphs beside the weights, else torch), `openvino`, `onnxruntime` or `torch`; for single predictors "
-        "`damage=torch,parts=onnxruntime`.",
+        "there are graphs beside the weights, else torch), `openvino` (bf16 where the processor has it), "
+        "`openvino-fp32`, `onnxruntime` or `torch`; for single predictors `damage=torch,parts=onnxruntime`.",
     )
     weights_dir: Path | None = Field(
         default=None,

@@ -52,7 +52,9 @@ class Training(BaseModel):
 class Manifest(BaseModel):
     """`NAME.json` beside `NAME.safetensors`: all there is to know of one set of weights.
 
-    `channels`, `mean` and `std` (of values 0-1) are what the network makes of the RGB photo by itself.
+    `silent` are labels that the network gives beyond those of `label`, whose numbers follow theirs, and that nobody is
+    told: they claim what would else be called by one of those. `channels`, `mean` and `std` (of values 0-1) are what
+    the network makes of the RGB photo by itself.
     `thresholds` and `temperature` are per label or per head; `presence` are the knots of the map from a photo's
     strongest detection (`strength` in predictors/instances.py) to the probability that there is anything to detect;
     `figures` were measured on `val` with these very weights, after rounding, by `figures_command`; `sha256` is that of
@@ -69,6 +71,7 @@ class Manifest(BaseModel):
     architecture: str
     network: dict[str, Any] = Field(default_factory=dict)
     labels: dict[str, list[str]]
+    silent: list[str] = Field(default_factory=list)
     table: list[LabelRow] = Field(default_factory=list)
     input: Input
     interpolation: Literal["bilinear"] = "bilinear"
@@ -84,6 +87,11 @@ class Manifest(BaseModel):
     figures_command: str
     licence: Licence
     sha256: str
+
+    @property
+    def classes(self) -> dict[str, list[str]]:
+        """All that the network tells apart: the labels, the silent ones too."""
+        return {**self.labels, "label": self.labels["label"] + self.silent} if self.silent else self.labels
 
     def card(self, backend: str, device: str) -> Card:
         """What `GET /v1/models` tells of these weights."""

@@ -89,7 +89,7 @@ def random_state(of: Manifest, seed: int = 0) -> dict[str, NDArray[np.generic]]:
     from models.networks import build
 
     torch.manual_seed(seed)
-    network = build(of.architecture, of.labels, of.network).get_submodule("network")
+    network = build(of.architecture, of.classes, of.network).get_submodule("network")
     return {key: value.numpy() for key, value in network.state_dict().items()}
 
 

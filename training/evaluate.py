@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.answers import RleMask, softmax
+from models.backends import AUTO
 from models.manifest import Manifest
 from models.photo import whole
 from models.predictors.instances import Instance, InstancesPredictor
@@ -31,12 +32,12 @@ Findings = list[Head] | Instances
 """What was found on `val`: by head for the kinds `classifier` and `heads`, or instances."""
 
 
-def open_predictor(name: str, weights_dir: Path | None = None) -> WeightedPredictor[Any, Any]:
-    """The predictor that serves the weights of that name.
+def open_predictor(name: str, weights_dir: Path | None = None, backend: str = AUTO) -> WeightedPredictor[Any, Any]:
+    """The predictor that serves the weights of that name, by that backend.
 
     Raises `RegistryError` or `WeightsError` where there are no such weights, or where they are broken.
     """
-    predictor = discover(weights_dir, [name])[name]
+    predictor = discover(weights_dir, [name], backends={"": backend})[name]
     if not isinstance(predictor, WeightedPredictor):
         raise RegistryError(f"{name}: a predictor without weights, so there is nothing to measure")
     return predictor
@@ -133,7 +134,11 @@ def results(
 def alarms(predictor: WeightedPredictor[Any, Any], archive: Archive) -> list[list[tuple[int, float]]]:
     """(label, score) pairs of every detection, photo by photo, on photos that show nothing to find."""
     found = outputs(predictor, (archive.photo(name) for name in archive.names()))
-    return [[(int(n), float(s)) for n, s in zip(o["labels"], o["scores"], strict=True) if s > 0] for _, o in found]
+    told = len(predictor.manifest.labels["label"])
+    return [
+        [(int(n), float(s)) for n, s in zip(o["labels"], o["scores"], strict=True) if s > 0 and n < told]
+        for _, o in found
+    ]
 
 
 def instances_figures(found: Instances) -> dict[str, float]:

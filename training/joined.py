@@ -3,7 +3,7 @@
 import csv
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,18 +44,20 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """One damage, and every part that was found in its photo; those count whose score reaches `thresholds`."""
+    """One damage, and every part that was found in its photo; those count whose score reaches `thresholds`. `panels`:
+    what was found that is no part."""
 
     place: Place
     damage: Detection
     parts: list[Instance]
     thresholds: dict[str, float]
+    panels: list[Instance] = field(default_factory=list)
 
     @property
     def told(self) -> list[PartShare]:
         """The parts that it lies on, the largest share first."""
         sure = [one for one in self.parts if one.score >= self.thresholds.get(one.label, 0.5)]
-        return shares(self.damage, sure)
+        return shares(self.damage, sure, self.panels)
 
     @property
     def part(self) -> str:
@@ -100,7 +102,8 @@ def placed(predictor: InstancesPredictor[Any, Any], pack: Path, rows: Sequence[P
     for row, (header, output) in zip(rows, said, strict=True):
         parts = predictor.told(predictor.finish(output, header, whole(header), options))
         damage = _damage(row.label, annotations[row.annotation]["segmentation"])
-        found.append(Placed(row, damage, list(parts), predictor.manifest.thresholds))
+        panels = predictor.unspoken(output, header)
+        found.append(Placed(row, damage, list(parts), predictor.manifest.thresholds, panels))
     return found
 
 

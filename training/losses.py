@@ -8,13 +8,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models.detection.roi_heads import RoIHeads
 
-from models.networks.detector import merged
-
 
 class LabelledRoIHeads(RoIHeads):
     """RoI heads whose labels are learnt by the focal loss (Lin et al. 2017, arXiv:1708.02002), over the softmax: easy
-    regions, nearly all of them background, weigh little. Classes that are `silent` (see `Detector`) and not outlined on
-    a photo, whose target then says `partial`, are one with the background there."""
+    regions, nearly all of them background, weigh little. The last `silent` classes are one with the background on
+    photos on which they are not outlined, whose targets then say `partial`."""
 
     gamma: float
     silent: int
@@ -53,16 +51,17 @@ class LabelledRoIHeads(RoIHeads):
 
 
 def label_loss(logits: Tensor, labels: Tensor, gamma: float, silent: int, partial: Tensor) -> Tensor:
-    """`focal_loss`, in the rows that are `partial` over the classes as they are told, the `silent` last ones counted as
-    background.
+    """`focal_loss`, in the rows that are `partial` with the last `silent` classes counted as background, the first.
 
     `logits` (rows, classes), `labels` (rows,) int64, `partial` (rows,) bool.
     """
     if not silent:
         return focal_loss(logits, labels, gamma)
+    known = logits.shape[1] - silent
+    nothing = torch.cat([logits[:, :1], logits[:, known:]], 1).logsumexp(1, keepdim=True)
     rest = logits.new_full((len(logits), silent), -torch.inf)
-    told = torch.cat([merged(logits, silent), rest], 1)
-    return focal_loss(torch.where(partial[:, None], told, logits), labels, gamma)
+    merged = torch.cat([nothing, logits[:, 1:known], rest], 1)
+    return focal_loss(torch.where(partial[:, None], merged, logits), labels, gamma)
 
 
 def focal_loss(logits: Tensor, labels: Tensor, gamma: float) -> Tensor:

@@ -32,12 +32,12 @@ def stored_state(task: Task, state: dict[str, torch.Tensor]) -> dict[str, np.nda
 
 
 def _blended(state: dict[str, np.ndarray], recipe: Recipe) -> dict[str, np.ndarray]:
-    """The state with the recipe's share of the weights that the run went on from; counters stay, and what these do not
+    """The state with the recipe's share of the weights that the run went on from; counters stay, and what those do not
     have of silent labels. Raises `ValueError` where they are of other shapes."""
     if not recipe.blend:
         return state
     before = find(recipe.start.removeprefix(starts.SHIPPED)).tensors()
-    blended, more = dict(state), "silent" in recipe.network
+    blended, more = dict(state), "silent" in recipe.task
     for name, value in state.items():
         old = before[name]
         if old.shape != value.shape and not (more and old.shape[1:] == value.shape[1:] and len(old) < len(value)):
@@ -76,6 +76,7 @@ def export(task: Task, state: dict[str, Any], folder: Path) -> Manifest:
         architecture=recipe.architecture,
         network=recipe.network,
         labels=_labels(task),
+        silent=task.silent if isinstance(task, InstancesTask) else [],
         table=[LabelRow(**row) for row in task.table] if isinstance(task, ClassifierTask) else [],
         input=Input(width=side, height=side),
         training=Training(

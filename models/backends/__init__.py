@@ -37,8 +37,9 @@ class Unloaded:
         raise RuntimeError("run before load")
 
 
-GRAPHS = ("openvino", "onnxruntime")
-"""Those that run graphs on the CPU, without torch; the quickest first."""
+GRAPHS = ("openvino", "openvino-fp32", "onnxruntime")
+"""Those that run graphs on the CPU, without torch; the quickest first. After a dash the precision: `openvino` computes
+in bf16 where the processor has it, `openvino-fp32` nowhere."""
 
 NAMES = (*GRAPHS, "torch")
 AUTO = "auto"
@@ -50,7 +51,9 @@ def create(name: str, cache: Path | None = None, threads: int | None = None) -> 
     Raises `ValueError` for an unknown one."""
     if name not in NAMES:
         raise ValueError(f"unknown backend {name!r}: one of {', '.join(NAMES)}")
-    return cast(Backend, import_module(f"models.backends.{name}").create(cache, threads))
+    library, _, precision = name.partition("-")
+    chosen = {"precision": precision} if precision else {}
+    return cast(Backend, import_module(f"models.backends.{library}").create(cache, threads, **chosen))
 
 
 def choose(wanted: str, weights: Weights, device: str) -> str:
@@ -60,8 +63,9 @@ def choose(wanted: str, weights: Weights, device: str) -> str:
     Raises `WeightsError` where there is none, with what to install or make.
     """
     if wanted != AUTO:
-        if not find_spec(wanted):
-            raise WeightsError(f"{weights.manifest.name}: the backend {wanted} is not installed (pip install {wanted})")
+        library = wanted.partition("-")[0]
+        if not find_spec(library):
+            raise WeightsError(f"{weights.manifest.name}: the backend {wanted} needs {library} (pip install {library})")
         return wanted
     able: tuple[str, ...] = GRAPHS if device == "cpu" and graphs.found(weights) else ()
     for name in (*able, "torch"):

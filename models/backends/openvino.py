@@ -12,9 +12,12 @@ from models.rcnn import Part
 
 
 class OpenVinoBackend(GraphBackend):
-    """Compiled for one batch at a time on `threads` or all cores; in bf16 where the processor has it, else fp32."""
+    """Compiled for one batch at a time on `threads` or all cores; in `precision` `fp32`, or where that is left open in
+    bf16 on processors that have it."""
 
-    name = "openvino"
+    def __init__(self, cache: Path | None = None, threads: int | None = None, precision: str = "") -> None:
+        super().__init__(cache, threads)
+        self.name, self.precision = f"openvino-{precision}" if precision else "openvino", precision
 
     def load(self, weights: Weights, device: str) -> None:
         """In a thread that ends: the CPU plugin gives the one that compiles a stack for signals, which goes with the
@@ -24,6 +27,8 @@ class OpenVinoBackend(GraphBackend):
 
     def open(self, path: Path, digest: str) -> Part:
         settings: dict[str, str | int | bool] = {"PERFORMANCE_HINT": "LATENCY"}
+        if self.precision:
+            settings["INFERENCE_PRECISION_HINT"] = {"fp32": "f32"}[self.precision]
         if self.threads is not None:  # pinned, those of two processes would lie on the same cores
             settings |= {"INFERENCE_NUM_THREADS": self.threads, "ENABLE_CPU_PINNING": False}
         if self.cache is not None:
@@ -40,6 +45,6 @@ class OpenVinoBackend(GraphBackend):
         return run
 
 
-def create(cache: Path | None = None, threads: int | None = None) -> OpenVinoBackend:
+def create(cache: Path | None = None, threads: int | None = None, precision: str = "") -> OpenVinoBackend:
     """A backend with nothing loaded."""
-    return OpenVinoBackend(cache, threads)
+    return OpenVinoBackend(cache, threads, precision)

@@ -23,7 +23,7 @@ class TorchBackend:
     def load(self, weights: Weights, device: str) -> None:
         manifest = weights.manifest
         try:
-            network = build(manifest.architecture, manifest.labels, manifest.network)
+            network = build(manifest.architecture, manifest.classes, manifest.network)
         except (ValueError, TypeError) as error:
             raise WeightsError(f"{weights.path}: {error}") from error
         state = {name: torch.from_numpy(np.array(value)) for name, value in weights.tensors().items()}

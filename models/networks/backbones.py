@@ -52,7 +52,8 @@ class Deformable(DeformConv2d):  # type: ignore[misc]
     def forward(self, input: Tensor) -> Tensor:
         taps = self.weight.shape[-1] * self.weight.shape[-2]
         shift, weight = self.field(input).split((2 * taps, taps), dim=1)
-        return cast(Tensor, super().forward(input, shift, 2 * torch.sigmoid(weight)))
+        with torch.autocast(input.device.type, enabled=False):  # its kernel for the CPU knows no bf16
+            return cast(Tensor, super().forward(input.float(), shift.float(), 2 * torch.sigmoid(weight.float())))
 
 
 def make_deformable(trunk: nn.Module, stages: Sequence[str]) -> None:

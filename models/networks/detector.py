@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN, MaskRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
-from torchvision.models.detection.faster_rcnn import TwoMLPHead
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.models.detection.roi_heads import maskrcnn_inference
@@ -38,33 +38,7 @@ class FixedSize(nn.Module):
         return result
 
 
-def merged(logits: Tensor, silent: int) -> Tensor:
-    """`logits` (regions, 1 + classes + silent) as (regions, 1 + classes): the softmax share of the background, which is
-    first, takes up those of the last `silent` classes; the others' stay."""
-    nothing = torch.cat([logits[:, :1], logits[:, logits.shape[1] - silent :]], 1).logsumexp(1, keepdim=True)
-    return torch.cat([nothing, logits[:, 1 : logits.shape[1] - silent]], 1)
-
-
-class BoxPredictor(nn.Module):
-    """Logits of the background, the `classes` and the `silent` classes of each region, and its box as each has it; all
-    but the training is told of the silent ones as background. torchvision's `FastRCNNPredictor` without any."""
-
-    def __init__(self, channels: int, classes: int, silent: int) -> None:
-        super().__init__()
-        self.cls_score = nn.Linear(channels, 1 + classes + silent)
-        self.bbox_pred = nn.Linear(channels, 4 * (1 + classes + silent))
-        self.classes, self.silent = classes, silent
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        logits, shifts = self.cls_score(x), self.bbox_pred(x)
-        if self.training or not self.silent:
-            return logits, shifts
-        return merged(logits, self.silent), shifts[:, : 4 * (1 + self.classes)]
-
-
-def rcnn(
-    kind: str, trunk: nn.Module, classes: int, silent: int, hidden: int, anchors: list[list[int]], **limits: Any
-) -> nn.Module:
+def rcnn(kind: str, trunk: nn.Module, classes: int, hidden: int, anchors: list[list[int]], **limits: Any) -> nn.Module:
     """The torchvision detector. `classes` without the background; `anchors`: a list of sizes in pixels per level of
     the pyramid `trunk`, the coarsest of which is for proposals alone."""
     ratios = ((0.4, 1.0, 2.5),) * len(anchors)
@@ -74,7 +48,7 @@ def rcnn(
         "rpn_anchor_generator": AnchorGenerator(tuple(tuple(sizes) for sizes in anchors), ratios),
         "box_roi_pool": MultiScaleRoIAlign(levels, output_size=7, sampling_ratio=2),
         "box_head": TwoMLPHead(channels * 49, hidden),
-        "box_predictor": BoxPredictor(hidden, classes, silent),
+        "box_predictor": FastRCNNPredictor(hidden, classes + 1),
         **limits,
     }
     if kind == "faster":
@@ -83,7 +57,7 @@ def rcnn(
         trunk,
         mask_roi_pool=MultiScaleRoIAlign(levels, output_size=MASK_SIDE // 2, sampling_ratio=2),
         mask_head=MaskRCNNHeads(channels, (channels, channels), 1),
-        mask_predictor=MaskRCNNPredictor(channels, channels, 1 + classes + silent),
+        mask_predictor=MaskRCNNPredictor(channels, channels, classes + 1),
         **common,
     )
     return cast(nn.Module, masked)
@@ -109,10 +83,8 @@ class Detector(nn.Module):
         finest: int = 8,
         norm: Norm = "frozen",
         deformable: Sequence[str] = (),
-        silent: int = 0,
     ) -> None:
-        """`finest`, `norm` and `deformable` are `pyramid`'s. `silent`: how many classes follow the `classes` that are
-        never told; they claim the regions that would else be called the likeliest of the others."""
+        """`finest`, `norm` and `deformable` are `pyramid`'s."""
         super().__init__()
         kind, _, rest = architecture.partition("_rcnn_")
         sizes = anchors or ANCHORS[finest == 8 :]
@@ -124,7 +96,6 @@ class Detector(nn.Module):
             kind,
             pyramid(rest.removesuffix("_fpn"), channels, finest, norm, deformable),
             classes,
-            silent,
             hidden,
             sizes,
             box_detections_per_img=detections,

@@ -16,6 +16,9 @@ from models.photo import Header, Photo, Region
 from models.predictor import A, Arrays, O, Options, Specification, Tensor
 from models.predictors.weighted import WeightedPredictor
 
+SILENT = 0.2
+"""Score from which what has a silent label claims its place."""
+
 
 class InstancesOptions(Options):
     """Which detections are told, and how their masks are written."""
@@ -74,44 +77,53 @@ class InstancesPredictor(WeightedPredictor[O, A]):
         self, description: str, options: type[O], answer: type[A], example: Mapping[str, object]
     ) -> Specification:
         plain = super().specify(description, options, answer, example)
-        least = Tensor((len(self.manifest.labels["label"]),), "float32")
+        least = Tensor((len(self.manifest.classes["label"]),), "float32")
         return replace(plain, inputs={**plain.inputs, "least": least})
 
     def prepare(self, photo: Photo, region: Region, options: O) -> Arrays:
-        """`image`, and `least` (labels,): the lowest score of each label that is told, so that no more outlines are
-        made than are asked for."""
+        """`image`, and `least` (labels,): the lowest score of each label, silent ones too, from which an outline is
+        asked for, so that no more of them are made."""
         assert isinstance(options, InstancesOptions)
         lowest = [
-            self._threshold(n) if options.min_score is None else options.min_score
-            for n in self.manifest.labels["label"]
+            self._threshold(name) if options.min_score is None or name in self.manifest.silent else options.min_score
+            for name in self.manifest.classes["label"]
         ]
         return {**super().prepare(photo, region, options), "least": np.array(lowest, np.float32)}
 
     def found(self, output: Arrays, header: Header, options: InstancesOptions, of: type[Found]) -> list[Found]:
         """The detections that the options ask for, best first, each an `of`."""
-        scores, sure = output["scores"].astype(np.float64), self.thresholds(output)
-        names = self._names(output)
+        scores, sure = self._scores(output), self.thresholds(output)
         shown = (scores > 0) & (scores >= (sure if options.min_score is None else options.min_score))
+        best = [int(i) for i in np.argsort(-scores, kind="stable") if shown[i]]
+        return self._outlined(output, header, best[: options.max_detections], options.masks, of)
+
+    def unspoken(self, output: Arrays, header: Header) -> list[Instance]:
+        """What has one of the manifest's silent labels and reaches its threshold, best first, with its outline. Nobody
+        is told of it, but joins may know what lies there."""
+        scores = output["scores"].astype(np.float64)
+        there = ~self._spoken(output) & (scores >= self.thresholds(output))
+        best = [int(i) for i in np.argsort(-scores, kind="stable") if there[i]]
+        return self._outlined(output, header, best, "polygon", Instance)
+
+    def _outlined(self, output: Arrays, header: Header, rows: Sequence[int], form: str, of: type[Found]) -> list[Found]:
+        """Rows of the output in the photo's own pixels."""
+        scores, names = output["scores"].astype(np.float64), self._names(output)
         size = self.manifest.input
         stretch = np.array([header.width / size.width, header.height / size.height] * 2)
         limit = np.array([header.width, header.height] * 2)
         boxes = np.clip(output["boxes"].astype(np.float64) * stretch, 0, limit)
-        order = [int(i) for i in np.argsort(-scores, kind="stable") if shown[i]][: options.max_detections]
-        return [
-            _instance(of, names[i], float(scores[i]), boxes[i], output["masks"][i], header, options.masks)
-            for i in order
-        ]
+        return [_instance(of, names[i], float(scores[i]), boxes[i], output["masks"][i], header, form) for i in rows]
 
     def sure(self, output: Arrays) -> bool:
         """Whether any detection reaches its label's threshold, whatever the options show."""
-        scores = output["scores"].astype(np.float64)
+        scores = self._scores(output)
         return bool(((scores > 0) & (scores >= self.thresholds(output))).any())  # unused rows have score 0
 
     def presence(self, output: Arrays) -> float | None:
         """The probability that the photo shows any instance; None where the manifest has no map for it."""
         if not self.manifest.presence:
             return None
-        scores = output["scores"].astype(np.float64)
+        scores = self._scores(output)
         x, y = np.array(self.manifest.presence).T
         return round(float(np.interp(strength(scores, self.thresholds(output)), x, y)), 4)
 
@@ -120,14 +132,22 @@ class InstancesPredictor(WeightedPredictor[O, A]):
         return np.array([self._threshold(name) for name in self._names(output)])
 
     def _threshold(self, label: str) -> float:
-        return self.manifest.thresholds.get(label, 0.5)
+        return self.manifest.thresholds.get(label, SILENT if label in self.manifest.silent else 0.5)
+
+    def _spoken(self, output: Arrays) -> NDArray[np.bool_]:
+        """Which rows have a label that is told."""
+        return output["labels"].astype(np.int64) < len(self.manifest.labels["label"])
+
+    def _scores(self, output: Arrays) -> NDArray[np.float64]:
+        """The score of each row, 0 where its label is silent."""
+        return output["scores"].astype(np.float64) * self._spoken(output)
 
     def counts(self, instances: Sequence[Instance]) -> dict[str, int]:
         """How many there are of each label, those without any too."""
         return {label: sum(i.label == label for i in instances) for label in self.manifest.labels["label"]}
 
     def _names(self, output: Arrays) -> list[str]:
-        labels = self.manifest.labels["label"]
+        labels = self.manifest.classes["label"]
         return [labels[int(n)] for n in output["labels"]]
 
     @abstractmethod

@@ -3,7 +3,7 @@
 import colorsys
 from collections.abc import Sequence
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, PrivateAttr
 
 from models.drawing import Color
 from models.photo import Header, Region
@@ -15,6 +15,12 @@ class PartsAnswer(BaseModel):
     """Every part that was seen."""
 
     parts: list[Instance] = Field(description="Best first; left and right are the vehicle's own")
+    _panels: list[Instance] = PrivateAttr(default_factory=list)
+
+    @property
+    def panels(self) -> list[Instance]:
+        """Panels that have no label here and are told to nobody (fenders, sills, …): what lies on one is on no part."""
+        return self._panels
 
 
 class Parts(InstancesPredictor[InstancesOptions, PartsAnswer]):
@@ -33,7 +39,9 @@ class Parts(InstancesPredictor[InstancesOptions, PartsAnswer]):
         )
 
     def finish(self, output: Arrays, header: Header, region: Region, options: InstancesOptions) -> PartsAnswer:
-        return PartsAnswer(parts=self.found(output, header, options, Instance))
+        answer = PartsAnswer(parts=self.found(output, header, options, Instance))
+        answer._panels = self.unspoken(output, header)
+        return answer
 
     def told(self, answer: PartsAnswer) -> Sequence[Instance]:
         return answer.parts

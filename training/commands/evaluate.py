@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from models.backends import resolve_device
+from models.backends import AUTO, NAMES, resolve_device
 from models.manifest import Manifest, WeightsError
 from models.predictors.vehicles import Vehicles
 from models.registry import RegistryError
@@ -30,6 +30,9 @@ def evaluate(
         Path | None, typer.Option(envvar="CARLENS_WEIGHTS_DIR", help="Folder searched before the shipped weights.")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
+    backend: Annotated[
+        str, typer.Option(help=f"What computes: {', '.join((AUTO, *NAMES))}. In bf16 figures differ in the last digit.")
+    ] = AUTO,
     recipe: Annotated[
         str | None, typer.Option(help="Recipe that names the photos. Default: the manifest's own.")
     ] = None,
@@ -49,7 +52,9 @@ def evaluate(
 ) -> None:
     """Measure served weights on the validation photos of the data they were trained on."""
     try:
-        predictor = open_predictor(name, weights)
+        if backend not in (AUTO, *NAMES):
+            raise ValueError(f"unknown backend {backend!r}: one of {', '.join((AUTO, *NAMES))}")
+        predictor = open_predictor(name, weights, backend)
         predictor.load(resolve_device(device))
         if isinstance(predictor, Vehicles) or wide_photos:
             show(name, _wide(predictor, data, weights, resolve_device(device), wide_photos))

@@ -61,16 +61,14 @@ class InstancesTask(Task):
     def __init__(self, recipe: Recipe, data: Path, work: Path) -> None:
         self.recipe, self.data = recipe, data
         self.labels: list[str] = list(recipe.task["labels"])
-        silent: list[str] = list(recipe.task.get("silent", []))
-        if len(silent) != recipe.network.get("silent", 0):
-            raise ValueError(f"task.silent has {len(silent)} labels, network.silent is not their number")
+        self.silent: list[str] = list(recipe.task.get("silent", []))
         found = formats.instances(recipe, data)
         self.photos = {split: photos for split, (photos, _) in found.items()}
         self.archives = {split: archive for split, (_, archive) in found.items()}
         self.zoom = float(recipe.task.get("zoom", 0.3))
         self.bare, self.rare = float(recipe.task.get("bare", 0)), float(recipe.task.get("rare", 0))
         self.close = float(recipe.task.get("close", 0))
-        self.mirror = mirrored_labels(self.labels + silent, recipe.task.get("mirror", {}))
+        self.mirror = mirrored_labels(self.labels + self.silent, recipe.task.get("mirror", {}))
         self.negatives = Archive(data / recipe.data["negatives"]) if "negatives" in recipe.data else None
         self.quiet = Archive(data / recipe.data["quiet"]) if "quiet" in recipe.data else None
         self.empty = self.negatives.names() if self.negatives else []
@@ -80,16 +78,16 @@ class InstancesTask(Task):
         self.photos["train"] = self.photos["train"][::every]
 
     def network(self) -> nn.Module:
-        network = build(self.recipe.architecture, {"label": self.labels}, self.recipe.network)
+        network = build(self.recipe.architecture, {"label": self.labels + self.silent}, self.recipe.network)
         assert isinstance(network, Detector)
         if not starts.go_on(network.network, self.recipe.start, functools.partial(self._others, network.network)):
             self._start(network.network.backbone.body)
         for name, child in network.network.backbone.body.named_children():
             if name in self.recipe.task.get("frozen", []):
                 child.requires_grad_(False)
-        gamma, silent = float(self.recipe.task.get("focal", 0)), len(self.recipe.task.get("silent", []))
-        if gamma or silent:
-            network.network.roi_heads = LabelledRoIHeads.taking_over(network.network.roi_heads, gamma, silent)
+        gamma = float(self.recipe.task.get("focal", 0))
+        if gamma or self.silent:
+            network.network.roi_heads = LabelledRoIHeads.taking_over(network.network.roi_heads, gamma, len(self.silent))
         return network
 
     def _others(self, network: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -224,7 +222,7 @@ class InstancesTask(Task):
                 for box, score, label in zip(
                     output["boxes"][n] * scale, output["scores"][n], output["labels"][n], strict=True
                 ):
-                    if score > 0:
+                    if score > 0 and label < len(self.labels):
                         x1, y1, x2, y2 = (float(v) for v in box)
                         results.append(
                             {

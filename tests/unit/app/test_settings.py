@@ -127,5 +127,5 @@ def test_backends_for_all_and_for_single_predictors(given: str, expected: dict[s
 
 
 def test_an_unknown_backend_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ValidationError, match="unknown backend tensorflow: one of auto, openvino, onnxruntime, torch"):
+    with pytest.raises(ValidationError, match="unknown backend tensorflow: one of auto, openvino, openvino-fp32, onnx"):
         Settings(backend="damage=tensorflow")

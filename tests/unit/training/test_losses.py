@@ -65,7 +65,7 @@ def test_a_photo_without_outlines_of_silent_classes_does_not_teach_that_there_ar
     found = {}
     for partial in (True, False):
         torch.manual_seed(0)
-        network = Detector("faster_rcnn_resnet18_fpn", 2, channels=8, hidden=16, silent=1).train()
+        network = Detector("faster_rcnn_resnet18_fpn", 3, channels=8, hidden=16).train()
         heads = LabelledRoIHeads.taking_over(network.network.roi_heads, 0.0, 1)
         network.network.roi_heads = heads
         photo = torch.randint(0, 256, (1, 64, 64, 3), dtype=torch.uint8)

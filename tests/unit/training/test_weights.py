@@ -36,7 +36,8 @@ def trained(request: pytest.FixtureRequest, data: Path, tmp_path_factory: pytest
 
 
 def served(name: str, out: Path) -> Any:
-    predictor = discover(weights_dir=out / "weights", wanted=[name])[name]
+    # the figures are fp32's
+    predictor = discover(weights_dir=out / "weights", wanted=[name], backends={"": "openvino-fp32"})[name]
     predictor.load("cpu")
     return predictor
 
@@ -132,7 +133,7 @@ def test_evaluate_shows_the_figures(
     name, out = trained
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
-    evaluate(name, data=data, weights=out / "weights", device="cpu")
+    evaluate(name, data=data, weights=out / "weights", device="cpu", backend="openvino-fp32")
     shown = capsys.readouterr().out
     for figure, value in find(name, out / "weights").manifest.figures.items():
         assert figure in shown

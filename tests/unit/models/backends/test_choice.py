@@ -57,7 +57,7 @@ def test_weights_without_graphs_need_torch(plain: Weights, monkeypatch: pytest.M
 def test_one_that_is_asked_for_is_taken_or_missed(drawn: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
     installed(monkeypatch, "onnxruntime")
     assert choose("onnxruntime", drawn, "cpu") == "onnxruntime"
-    with pytest.raises(WeightsError, match=r"the backend torch is not installed \(pip install torch\)"):
+    with pytest.raises(WeightsError, match=r"the backend torch needs torch \(pip install torch\)"):
         choose("torch", drawn, "cpu")
 
 

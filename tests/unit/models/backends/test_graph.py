@@ -4,8 +4,10 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import openvino
 import pytest
 from numpy.typing import NDArray
 
@@ -44,11 +46,12 @@ def test_they_say_what_torch_says(folder: Path, name: str, backend: str) -> None
     torch.load(of, "cpu")
     other.load(of, "cpu")
     sides = (32, 64) if name == "vehicles" else (32,)
+    near = 0.05 if backend == "openvino" else 1e-3  # maybe in bf16
     for count, side in [(count, side) for count in (1, 3) for side in sides]:
         expected, found = (one.run(given(of, count, side)) for one in (torch, other))
         assert {key: value.shape for key, value in found.items()} == {k: v.shape for k, v in expected.items()}
         for key, value in expected.items():
-            np.testing.assert_allclose(found[key].astype(float), value.astype(float), rtol=1e-3, atol=1e-3, err_msg=key)
+            np.testing.assert_allclose(found[key].astype(float), value.astype(float), rtol=near, atol=near, err_msg=key)
 
 
 @pytest.mark.parametrize("backend", GRAPHS)
@@ -113,6 +116,21 @@ def test_memory_that_ends_is_said_so(folder: Path, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(other, "_network", fail)
         with pytest.raises(expected, match=text):
             other.run({})
+
+
+def test_a_precision_is_kept_to(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, real = [], openvino.Core.compile_model
+
+    def compile_model(core: Any, model: Any, device: str, settings: dict[str, Any]) -> Any:
+        asked.append(settings.get("INFERENCE_PRECISION_HINT"))
+        return real(core, model, device, settings)
+
+    monkeypatch.setattr(openvino.Core, "compile_model", compile_model)
+    for name in ("openvino", "openvino-fp32"):
+        made = create(name)
+        assert made.name == name
+        made.load(find("brands", folder), "cpu")
+    assert asked == [None, "f32"]
 
 
 def test_what_openvino_compiles_is_kept_by_weights(folder: Path, tmp_path: Path) -> None:

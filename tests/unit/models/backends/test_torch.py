@@ -127,7 +127,7 @@ def test_exhausted_memory_is_a_memory_error(
 
 def test_backends_are_made_by_name() -> None:
     assert create("torch").name == "torch"
-    with pytest.raises(ValueError, match="unknown backend 'abacus': one of openvino, onnxruntime, torch"):
+    with pytest.raises(ValueError, match="unknown backend 'abacus': one of openvino, openvino-fp32, onnx"):
         create("abacus")
 
 

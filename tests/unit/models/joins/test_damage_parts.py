@@ -53,6 +53,19 @@ def test_parts_of_one_label_are_one_share() -> None:
     assert told(shares(damage("dent", rectangle(0, 0, 100, 100)), wheels)) == {"wheel": 1.0}
 
 
+@pytest.mark.parametrize(
+    ("panel", "expected"),
+    [
+        (rectangle(0, 0, 50, 100), {"front_left_door": 0.8, "hood": 0.2}),  # 0.3 of it
+        (rectangle(0, 0, 110, 100), {}),  # 0.9: more than on the door
+        (rectangle(0, 200, 200, 300), {"front_left_door": 0.8, "hood": 0.2}),
+    ],
+)
+def test_a_damage_that_lies_rather_on_a_panel_is_on_no_part(panel: list[float], expected: dict[str, float]) -> None:
+    found = shares(damage("dent", rectangle(20, 20, 120, 60)), [DOOR, WING], [part("fender", panel)])
+    assert told(found) == pytest.approx(expected, abs=0.02)
+
+
 @pytest.mark.parametrize("side", [1e-3, 0.4, 1.0, 4000.0])
 def test_any_size(side: float) -> None:
     found = shares(damage("dent", rectangle(0, 0, side, side)), [part("hood", rectangle(-1, -1, side / 2, side + 1))])

@@ -1,6 +1,8 @@
 """Trunks of detectors: the strides they give, the key names of their starts, and deformable convolutions that start as
 the common ones."""
 
+from typing import cast
+
 import pytest
 import torch
 from torch import nn
@@ -65,6 +67,17 @@ def test_deformable_convolutions_start_as_what_they_replace(name: str) -> None:
     blocks = {"resnet18": 4, "resnet50": 9}[name]
     assert len(replaced) == blocks
     assert all(key.startswith(("layer3", "layer4")) for key in replaced)
+
+
+def test_a_deformable_convolution_computes_under_autocast() -> None:
+    """As training does on processors that have bf16."""
+    torch.manual_seed(0)
+    layer, photo = Deformable(nn.Conv2d(3, 4, 3, padding=1, bias=False)), torch.randn(1, 3, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = layer(nn.Conv2d(3, 3, 1)(photo))
+    torch.autograd.backward(found.float().sum())
+    assert found.isfinite().all()
+    assert cast(torch.Tensor, layer.weight.grad).any()
 
 
 def test_where_a_deformable_convolution_looks_is_learnt() -> None:

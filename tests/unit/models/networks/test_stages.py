@@ -13,9 +13,9 @@ from models.rcnn import Limits, Numbers, Rcnn
 SIDE, CLASSES = 128, 3
 
 
-def whole(architecture: str, finest: int, silent: int = 0) -> Detector:
+def whole(architecture: str, finest: int) -> Detector:
     torch.manual_seed(1)
-    network = Detector(architecture, CLASSES, 8, 16, detections=30, finest=finest, silent=silent).eval()
+    network = Detector(architecture, CLASSES, channels=8, hidden=16, detections=30, finest=finest).eval()
     for name, value in network.named_parameters():  # as they begin, all regions are told the same
         if "bbox_pred" in name or "cls_score" in name or "mask_fcn_logits" in name:
             value.data.normal_(0, 0.2)
@@ -42,16 +42,11 @@ def photos() -> np.ndarray[Any, Any]:
 
 
 @pytest.mark.parametrize(
-    ("architecture", "finest", "silent"),
-    [
-        ("mask_rcnn_resnet18_fpn", 8, 0),
-        ("mask_rcnn_resnet18_fpn", 4, 0),
-        ("mask_rcnn_resnet18_fpn", 8, 2),
-        ("faster_rcnn_resnet18_fpn", 8, 0),
-    ],
+    ("architecture", "finest"),
+    [("mask_rcnn_resnet18_fpn", 8), ("mask_rcnn_resnet18_fpn", 4), ("faster_rcnn_resnet18_fpn", 8)],
 )
-def test_together_they_give_what_the_whole_gives(architecture: str, finest: int, silent: int) -> None:
-    network = whole(architecture, finest, silent)
+def test_together_they_give_what_the_whole_gives(architecture: str, finest: int) -> None:
+    network = whole(architecture, finest)
     made = {name: run(module) for name, module in parts(network, SIDE).items()}
     assert ("masks" in made) == architecture.startswith("mask")
     limits = Limits(detections=network.detections)

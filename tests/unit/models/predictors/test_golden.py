@@ -5,6 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models.backends import NAMES
+from models.boxes import overlaps
 from tests import golden
 
 # Kernels differ between machines in the last digits; what is stored is rounded to three of them. A detection that only
@@ -12,6 +13,9 @@ from tests import golden
 TOLERANCE = {"boxes": 1.0, "scores": 0.02, "labels": 0.0, "mask_means": 0.02}
 LOGITS = 0.05
 FAINT = 0.06
+# Where `openvino` computes in bf16 (8 bits of mantissa) it is held to what is told of a photo: the scores behind an
+# answer, and of detections those that are sure.
+BF16_LOGITS, BF16_SCORES, BF16_OVERLAP, SURE = 0.15, 0.1, 0.8, 0.5
 
 
 def kept(name: str) -> dict[str, NDArray[np.generic]]:
@@ -23,7 +27,7 @@ def kept(name: str) -> dict[str, NDArray[np.generic]]:
         return dict(file)
 
 
-@pytest.mark.parametrize("backend", NAMES)
+@pytest.mark.parametrize("backend", [name for name in NAMES if name != "openvino"])
 @pytest.mark.parametrize("name", golden.NAMES)
 def test_outputs_are_the_golden_ones(name: str, backend: str) -> None:
     expected = kept(name)
@@ -37,6 +41,25 @@ def test_outputs_are_the_golden_ones(name: str, backend: str) -> None:
     for output, value in expected.items():
         given, wanted = found[output].astype(float)[compared], value.astype(float)[compared]
         np.testing.assert_allclose(given, wanted, rtol=0, atol=TOLERANCE.get(output, LOGITS), err_msg=output)
+
+
+@pytest.mark.parametrize("name", golden.NAMES)
+def test_in_whatever_precision_the_processor_has_they_tell_the_same(name: str) -> None:
+    expected = kept(name)
+    found = golden.outputs(golden.predictor(name, "openvino"))
+    if "scores" not in expected:
+        for output in found:
+            given, wanted = found[output].astype(float), expected[output].astype(float)
+            np.testing.assert_allclose(given, wanted, rtol=0, atol=BF16_LOGITS, err_msg=output)
+        return
+    columns = ("boxes", "labels", "scores")
+    for photo in range(2):
+        boxes, labels, scores = (found[column][photo].astype(float) for column in columns)
+        for box, label, score in zip(*(expected[column][photo].astype(float) for column in columns), strict=True):
+            if score >= SURE:
+                same = (labels == label) & (overlaps(box, boxes) >= BF16_OVERLAP)
+                assert same.any(), f"photo {photo}: no {label:g} at {box}"
+                assert np.abs(scores[same] - score).min() <= BF16_SCORES
 
 
 @pytest.mark.parametrize("name", golden.NAMES)

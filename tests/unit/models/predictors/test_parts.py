@@ -1,12 +1,13 @@
 """`parts`: what is told of hand-made outputs, twins of sides, and colours that are not those of damages."""
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
 
 from models.drawing import draw_instances, palette
-from models.photo import Header, whole
+from models.photo import Header, Photo, whole
 from models.predictors.instances import InstancesOptions
 from models.predictors.parts import Parts, PartsAnswer, tint, twin
 from tests import weights
@@ -19,11 +20,14 @@ LABELS = [
 HEADER = Header(64, 64, "JPEG")  # twice what the network reads
 
 
+SILENT = ["fender", "sill"]
+
+
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
     folder = tmp_path_factory.mktemp("weights")
     made = weights.manifest("damage", labels={"label": LABELS}, thresholds=dict.fromkeys(LABELS, 0.5))
-    manifest = made.model_copy(update={"name": "parts"})
+    manifest = made.model_copy(update={"name": "parts", "silent": SILENT})
     weights.write(folder, manifest, weights.random_state(manifest))
     return Parts(weights_dir=folder)
 
@@ -46,6 +50,32 @@ def test_parts_are_told_best_first_in_the_photo_s_pixels(parts: Parts) -> None:
     assert found[0].area_fraction == pytest.approx(0.25, abs=0.01)
     more = parts.finish(given, HEADER, whole(HEADER), InstancesOptions(min_score=0, max_detections=3)).parts
     assert [one.label for one in more] == ["wheel", "back_bumper", "hood"]
+
+
+@pytest.mark.parametrize("options", [{}, {"min_score": 0, "masks": "none"}, {"max_detections": 1}])
+def test_panels_without_a_label_are_known_to_joins_and_told_to_nobody(parts: Parts, options: dict[str, Any]) -> None:
+    given = output([18, 19, 12, 18], [0.9, 0.19, 0.8, 0.25])
+    answer = parts.finish(given, HEADER, whole(HEADER), InstancesOptions.model_validate(options))
+    assert [one.label for one in answer.parts] == ["hood"]
+    assert [(one.label, one.score, bool(one.outline)) for one in answer.panels] == [
+        ("fender", 0.9, True),
+        ("fender", 0.25, True),
+    ]
+    assert "fender" not in answer.model_dump_json()
+    assert answer.model_copy(update={"parts": []}).panels == answer.panels  # as a join leaves it
+    assert "fender" not in str(parts.card) + str(parts.specification)
+
+
+def test_panels_without_a_label_make_no_photo_sure(parts: Parts) -> None:
+    assert not parts.sure(output([18, 19], [0.9, 0.9]))
+    assert parts.sure(output([18, 12], [0.9, 0.6]))
+
+
+def test_outlines_of_panels_are_asked_for_from_their_own_score(parts: Parts) -> None:
+    photo = Photo(HEADER, np.zeros((64, 64, 3), np.uint8))
+    for lowest, expected in ((None, [0.5] * 18 + [0.2] * 2), (0.0, [0.0] * 18 + [0.2] * 2)):
+        given = parts.prepare(photo, whole(HEADER), InstancesOptions(min_score=lowest))
+        assert given["least"].astype(float).tolist() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("form", ["polygon", "rle", "none"])
