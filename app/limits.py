@@ -14,7 +14,7 @@ from limits.aio.strategies import MovingWindowRateLimiter
 from limits.errors import ConfigurationError
 from limits.storage import storage_from_string
 
-from app.settings import MEMORY, Settings
+from app.settings import Settings
 from app.windows import Windows
 
 GUESSES = parse("20/minute")
@@ -103,13 +103,13 @@ def network(address: str) -> str:
 
 def _strategy(uri: str) -> MovingWindowRateLimiter | None:
     """The strategy over a storage that processes share; None for the memory of this one."""
-    if uri == MEMORY:
-        return None
     scheme = uri.partition("://")[0]
+    if scheme == "memory":
+        return None
     try:
         storage = storage_from_string(f"async+{uri}")
     except ConfigurationError as error:
-        reason = str(error) if "prerequisite" in str(error) else f"unknown. Use {MEMORY}, redis:// or mongodb://"
+        reason = str(error) if "prerequisite" in str(error) else f"unknown. Use memory://, redis:// or mongodb://"
         raise ValueError(f"CARLENS_RATE_STORAGE: {scheme}:// cannot be used: {reason}") from error
     if not isinstance(storage, MovingWindowSupport):
         raise ValueError(f"CARLENS_RATE_STORAGE: {scheme}:// has no moving windows. Use redis:// or mongodb://")

@@ -14,8 +14,6 @@ from models.backends import AUTO, NAMES
 
 MIB = 1024 * 1024
 
-MEMORY = "memory://"
-
 Names = Annotated[list[str], NoDecode]
 """Separated by commas in the environment."""
 
@@ -129,7 +127,7 @@ class Settings(BaseSettings):
         description="Requests from one address (of IPv6: from one network of 64 bits), likewise, with and without key.",
     )
     rate_storage: str = Field(
-        default=MEMORY,
+        default="memory://",
         description="Where requests are counted: `memory://` of each worker by itself, or what several workers and "
         "machines share, as `redis://host:6379`.",
     )
