@@ -7,7 +7,7 @@ from app import keys
 
 def key(path: Path, name: str, *scopes: keys.Scope) -> str:
     """Adds a key to the file; its token."""
-    token, made = keys.create(name, frozenset(scopes))
+    token, made = keys.create(name, scopes)
     keys.append(path, made)
     return token
 

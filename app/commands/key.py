@@ -12,9 +12,9 @@ from app.commands.inside import fail, read_settings
 def key(
     name: Annotated[str, typer.Argument(help="Whose key it is, as the log shall call it.")],
     scope: Annotated[
-        list[keys.Scope] | None,
+        list[str],
         typer.Option(help="What it may do: predict, metrics, admin (changing models); can be given several times."),
-    ] = None,
+    ] = ["predict"],  # noqa: B006 - read, never changed
     file: Annotated[
         Path | None, typer.Option(dir_okay=False, help="The file of keys (CARLENS_KEYS_FILE). Made if there is none.")
     ] = None,
@@ -27,7 +27,7 @@ def key(
     if path is None:
         fail("which file? Set CARLENS_KEYS_FILE, or give --file", 2)
     try:
-        token, made = keys.create(name, frozenset(scope or ["predict"]))
+        token, made = keys.create(name, scope)
         keys.append(path, made)
     except keys.KeysError as error:
         fail(str(error))

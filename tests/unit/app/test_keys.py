@@ -24,14 +24,14 @@ class Clock:
 
 
 def made(path: Path, name: str, *scopes: keys.Scope) -> str:
-    token, key = keys.create(name, frozenset(scopes))
+    token, key = keys.create(name, scopes)
     keys.append(path, key)
     return token
 
 
 def test_a_token_is_256_random_bits_and_kept_as_its_hash_alone(tmp_path: Path) -> None:
-    first, key = keys.create("shop", frozenset({"predict"}))
-    second, _ = keys.create("shop", frozenset({"predict"}))
+    first, key = keys.create("shop", ["predict"])
+    second, _ = keys.create("shop", ["predict"])
     assert first != second
     assert len(first.removeprefix("carlens_")) == 43  # 32 bytes in base64
     assert key.digest == hashlib.sha256(first.encode()).digest()
@@ -42,7 +42,12 @@ def test_a_token_is_256_random_bits_and_kept_as_its_hash_alone(tmp_path: Path) -
 @pytest.mark.parametrize("name", ["", "a b", "x" * 65, "a.b", "ä", 'a"b', "a\n"])
 def test_a_name_fits_on_a_line(name: str) -> None:
     with pytest.raises(KeysError, match="no name for a key"):
-        keys.create(name, frozenset({"predict"}))
+        keys.create(name, ["predict"])
+
+
+def test_a_scope_is_one_of_those_there_are() -> None:
+    with pytest.raises(KeysError, match="the scopes of shop must be a list of predict, metrics, admin"):
+        keys.create("shop", ["predict", "all"])
 
 
 def test_a_line_is_read_as_it_was_written() -> None:
