@@ -109,7 +109,7 @@ def _strategy(uri: str) -> MovingWindowRateLimiter | None:
     try:
         storage = storage_from_string(f"async+{uri}")
     except ConfigurationError as error:
-        reason = str(error) if "prerequisite" in str(error) else f"unknown. Use memory://, redis:// or mongodb://"
+        reason = str(error) if "prerequisite" in str(error) else "unknown. Use memory://, redis:// or mongodb://"
         raise ValueError(f"CARLENS_RATE_STORAGE: {scheme}:// cannot be used: {reason}") from error
     if not isinstance(storage, MovingWindowSupport):
         raise ValueError(f"CARLENS_RATE_STORAGE: {scheme}:// has no moving windows. Use redis:// or mongodb://")

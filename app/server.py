@@ -94,6 +94,7 @@ def start_log(settings: Settings, who: str = "") -> None:
     """Log lines on stderr; `who` tells the processes of one service apart."""
     form = f"%(asctime)s {who}%(levelname)s %(name)s: %(message)s"
     logging.basicConfig(level=settings.log_level.upper(), format=form)
+    logging.getLogger("PIL").setLevel(logging.INFO)  # below that it writes out EXIF: who took a photo, and where
 
 
 def leave(*_: object) -> None:

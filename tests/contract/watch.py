@@ -12,7 +12,7 @@ import sys
 
 TOLD = os.open(os.environ["WATCH_TO"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-KINDS = ("pickle.", "marshal.loads", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork",
+KINDS = ("pickle.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork",
          "urllib.", "http.client.", "ftplib.", "smtplib.", "socket.connect", "socket.getaddrinfo", "socket.gethostby",
          "socket.sendto", "os.mkdir", "os.rename", "os.remove", "os.link", "os.symlink", "os.truncate", "tempfile.",
          "shutil.")

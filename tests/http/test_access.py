@@ -41,7 +41,7 @@ async def test_every_route_but_those_named_here_is_closed_also_one_that_is_added
     app.add_api_route("/elsewhere", lambda: "open")
     found = calls(app)
     assert {("POST", "/v1/brightness"), ("PUT", "/v1/brightness/more"), ("GET", "/elsewhere")} <= found
-    assert OPEN <= {path for _, path in found}
+    assert {path for _, path in found} >= OPEN
     async with running(app) as client:
         for method, path in found:
             asked = path.replace("{name}", "brightness").replace("{path}", "swagger-ui.css")

@@ -19,7 +19,9 @@ SHOP = "https://shop.example"
 async def test_every_answer_carries_them() -> None:
     async with serving(Brightness(), rate_per_address="19/hour") as client:
         answers = {path: await client.get(path) for path in ("/docs", "/redoc", "/", "/openapi.json", "/metrics")}
-        answers |= {path: await client.get(path) for path in ("/health/ready", "/v1/models", "/nothing", "/v1/brightness")}
+        answers |= {
+            path: await client.get(path) for path in ("/health/ready", "/v1/models", "/nothing", "/v1/brightness")
+        }
         answers["asset"] = await client.get("/docs/assets/swagger-ui.css")
         answers["photo"] = await client.post("/v1/brightness", content=photo(), headers=JPEG)
         answers["drawn"] = await client.post("/v1/brightness/annotated", content=photo(), headers=JPEG)
@@ -69,7 +71,9 @@ async def test_a_site_that_is_named_may_ask_with_a_key_which_its_preflight_does_
     key(tmp_path / "keys.toml", "shop", "predict")
     settings: dict[str, Any] = {"keys_file": tmp_path / "keys.toml", "cors_origins": [SHOP], "rate_per_key": "9/hour"}
     async with serving(Brightness(), **settings) as client:
-        wanted = {"Access-Control-Request-Headers": "authorization, x-api-key, x-deadline-ms, x-request-id, content-type"}
+        wanted = {
+            "Access-Control-Request-Headers": "authorization, x-api-key, x-deadline-ms, x-request-id, content-type"
+        }
         asked = await client.options("/v1/brightness", headers=preflight(**wanted))
         assert asked.status_code == 200
         assert asked.headers["access-control-allow-origin"] == SHOP

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import logging
+import os
 import stat
 from pathlib import Path
 
@@ -129,8 +130,10 @@ def test_who_has_which_key(tmp_path: Path) -> None:
     path = tmp_path / "keys.toml"
     first, second = made(path, "first", "predict"), made(path, "second", "metrics", "admin")
     ring = Keys(path)
-    found = ring.find(first), ring.find(second)
-    assert [key and (key.name, key.scopes) for key in found] == [("first", {"predict"}), ("second", {"metrics", "admin"})]
+    for token, name, scopes in ((first, "first", {"predict"}), (second, "second", {"metrics", "admin"})):
+        found = ring.find(token)
+        assert found
+        assert (found.name, set(found.scopes)) == (name, scopes)
     for wrong in ("", first[:-1], first + "x", first.upper(), "ä", keys.read(path)[0].digest.hex()):
         assert ring.find(wrong) is None
 
@@ -175,9 +178,14 @@ def test_the_file_is_looked_at_once_a_second_and_read_when_it_has_changed(
     path, clock, looks, reads = tmp_path / "keys.toml", Clock(), list[Path](), list[Path]()
     token = made(path, "shop", "predict")
     ring = Keys(path, clock)
-    see, read = Path.stat, keys.read
-    monkeypatch.setattr(Path, "stat", lambda self: (looks.append(self), see(self))[1])
-    monkeypatch.setattr(keys, "read", lambda path: (reads.append(path), read(path))[1])
+    see = Path.stat
+
+    def counted(self: Path) -> os.stat_result:
+        looks.append(self)
+        return see(self)
+
+    monkeypatch.setattr(Path, "stat", counted)
+    monkeypatch.setattr(keys, "read", reads.append)
     for _ in range(100):
         ring.find(token)
         clock.now += 0.1

@@ -42,7 +42,9 @@ async def test_a_verdict_tells_what_is_left_and_when_there_is_more() -> None:
 
 
 def test_the_headers_are_those_of_the_draft() -> None:
-    found = headers([Verdict("address", parse("10/second"), True, 9, 1), Verdict("key", parse("5/2 hour"), False, 0, 7)])
+    found = headers(
+        [Verdict("address", parse("10/second"), True, 9, 1), Verdict("key", parse("5/2 hour"), False, 0, 7)]
+    )
     assert found == {
         "RateLimit-Policy": '"address";q=10;w=1, "key";q=5;w=7200',
         "RateLimit": '"address";r=9;t=1, "key";r=0;t=7',

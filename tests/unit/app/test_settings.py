@@ -50,7 +50,11 @@ def test_nothing_is_guarded_and_nobody_is_trusted_unasked() -> None:
         ("rate_per_address", "", None),
         ("trusted_proxies", "127.0.0.1, 10.0.0.0/8,::1", ["127.0.0.1", "10.0.0.0/8", "::1"]),
         ("trusted_proxies", "", []),
-        ("cors_origins", "https://shop.example,http://localhost:3000", ["https://shop.example", "http://localhost:3000"]),
+        (
+            "cors_origins",
+            "https://shop.example,http://localhost:3000",
+            ["https://shop.example", "http://localhost:3000"],
+        ),
         ("cors_origins", "*", ["*"]),
     ],
 )
