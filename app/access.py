@@ -128,5 +128,5 @@ def _refuse_beyond(verdict: limits.Verdict, whose: str) -> None:
     raise RateLimited(
         f"More than {verdict.item.amount} requests {whose} within {verdict.item.get_expiry()} s. Try again after the "
         "seconds in Retry-After.",
-        retry_after_s=verdict.reset_s,
+        headers={"Retry-After": str(verdict.reset_s)},  # exactly, where a window may be a day
     )

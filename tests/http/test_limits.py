@@ -51,6 +51,12 @@ async def test_an_address_is_limited_whatever_it_asks_but_health() -> None:
             assert "ratelimit" not in answer.headers
 
 
+async def test_who_must_wait_for_hours_is_told_so() -> None:
+    async with serving(Brightness(), rate_per_address="1/day") as client:
+        await client.get("/docs")
+        assert 86_000 < int((await client.get("/docs")).headers["retry-after"]) <= 86_400
+
+
 async def test_both_limits_are_told_and_refusals_too(tmp_path: Path) -> None:
     file = tmp_path / "keys.toml"
     token = key(file, "shop", "metrics")
