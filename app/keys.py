@@ -65,21 +65,13 @@ def parse(text: str, where: str) -> list[Key]:
 
 def read(path: Path) -> list[Key]:
     """The keys of a file; `KeysError` where it cannot be read or is not one of keys."""
-    try:
-        return parse(path.read_text(encoding="utf-8"), str(path))
-    except OSError as error:
-        raise KeysError(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise KeysError(f"{path}: not UTF-8") from error
+    return parse(_text(path), str(path))
 
 
 def append(path: Path, key: Key) -> None:
     """Adds a key's line to the file, which is made where there is none. Whoever reads it sees the old file or the new
     one, whole; nobody but its owner may read it. `KeysError` where the file is broken or has that name already."""
-    try:
-        before = path.read_text(encoding="utf-8") if path.exists() else ""
-    except OSError as error:
-        raise KeysError(f"{path}: cannot be read ({error.strerror})") from error
+    before = _text(path) if path.exists() else ""
     keys = parse(before, str(path))
     if any(one.name == key.name for one in keys):
         raise KeysError(f"{path}, line {_line(before, key.name)}: there is a key {key.name!r} already")
@@ -140,6 +132,15 @@ class Keys:
         except OSError:
             return None
         return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise KeysError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise KeysError(f"{path}: not UTF-8") from error
 
 
 def _key(name: str, entry: Any, where: str) -> Key:

@@ -122,11 +122,14 @@ def test_behind_a_trusted_proxy_each_client_has_its_own_count(environment: dict[
         assert counted(service.url, "198.51.100.9, 203.0.113.1") == '"address";r=7'
 
 
-@pytest.mark.parametrize(("host", "guarded", "warned"), [("0.0.0.0", False, 1), ("0.0.0.0", True, 0), ("", False, 0)])
-def test_the_log_says_where_anybody_may_ask(
-    environment: dict[str, str], tmp_path: Path, host: str, guarded: bool, warned: int
+@pytest.mark.parametrize(
+    ("host", "workers", "guarded", "warned"),
+    [("0.0.0.0", 1, False, 1), ("0.0.0.0", 2, False, 1), ("0.0.0.0", 2, True, 0), ("", 1, False, 0)],
+)
+def test_the_log_says_once_where_anybody_may_ask(
+    environment: dict[str, str], tmp_path: Path, host: str, workers: int, guarded: bool, warned: int
 ) -> None:
-    settings = {**environment, "CARLENS_HOST": host}
+    settings = {**environment, "CARLENS_HOST": host, "CARLENS_WORKERS": str(workers)}
     if guarded:
         key(tmp_path / "keys.toml", "shop", "predict")
         settings["CARLENS_KEYS_FILE"] = str(tmp_path / "keys.toml")

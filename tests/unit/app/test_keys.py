@@ -88,6 +88,16 @@ def test_the_file_is_the_owner_s_alone_and_what_stood_in_it_stays(tmp_path: Path
     assert [one.name for one in tmp_path.iterdir()] == ["keys.toml"]
 
 
+def test_the_file_stays_its_owner_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may make a key for a service that runs as somebody else."""
+    path, given = tmp_path / "keys.toml", list[tuple[int, int]]()
+    monkeypatch.setattr("os.chown", lambda _, user, group: given.append((user, group)))
+    made(path, "first", "predict")
+    assert given == []
+    made(path, "second", "predict")
+    assert given == [(path.stat().st_uid, path.stat().st_gid)]
+
+
 def test_a_file_that_is_a_link_stays_one(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "keys.toml")
     made(tmp_path / "link", "shop", "predict")
