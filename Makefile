@@ -27,11 +27,12 @@ test: $(VENV)/.dev ## Run all tests but the long ones
 test-long: $(VENV)/.dev ## Run all tests
 	$(BIN)/python -m pytest -q -m "not gpu"
 
-check: $(VENV)/.dev ## Lint, formatting, types, import laws, lock files in step
+check: $(VENV)/.dev ## Lint, formatting, types, import laws, lock files in step, known vulnerabilities
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/contract/test_imports.py tests/contract/test_dependencies.py tests/contract/test_layout.py
+	$(BIN)/python -m tests.audit
 
 format: $(VENV)/.dev ## Format the code and mend what ruff can
 	$(BIN)/ruff check --fix

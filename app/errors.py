@@ -77,6 +77,18 @@ class MalformedRequest(Problem):
     example = "The form holds two photos. Send one photo per request."
 
 
+class Unauthenticated(Problem):
+    status, code, title = 401, "unauthenticated", "A key is needed"
+    example = "Send your key as `Authorization: Bearer …` or `X-API-Key: …`."
+
+
+class Forbidden(Problem):
+    """Carries `scope`, the one that is wanted, beside the standard keys."""
+
+    status, code, title = 403, "forbidden", "The key does not allow this"
+    example = "The key shop-1 lacks the scope admin. Ask the operator for one that has it."
+
+
 class NotFound(Problem):
     status, code, title = 404, "not_found", "There is nothing at this address"
     example = "There is nothing at /v1/damages. /docs lists every call."
@@ -115,6 +127,11 @@ class UndecodableImage(Problem):
 class InvalidOption(Problem):
     status, code, title = 422, "invalid_option", "An option is not valid"
     example = "Query option `min_score` was given '2': Input should be less than or equal to 1."
+
+
+class RateLimited(Problem):
+    status, code, title = 429, "rate_limited", "Too many requests"
+    example = "More than 600 requests with this key within 60 s. Try again after the seconds in Retry-After."
 
 
 class PredictionFailed(Problem):
@@ -250,13 +267,17 @@ def responses(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
 def _declaration(status: int) -> dict[str, Any]:
     schema = {"$ref": "#/components/schemas/ProblemDetails"}
     entry: dict[str, Any] = {"description": "", "content": {MEDIA_TYPE: {"schema": schema, "examples": {}}}}
-    if status == 503:
+    if status in (429, 503):
         entry["headers"] = {
             "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}
         }
-    elif status == 405:
-        entry["headers"] = {"Allow": {"description": "The methods allowed here.", "schema": {"type": "string"}}}
+    elif status in _TOLD:
+        name, description = _TOLD[status]
+        entry["headers"] = {name: {"description": description, "schema": {"type": "string"}}}
     return entry
+
+
+_TOLD = {401: ("WWW-Authenticate", "How to send a key."), 405: ("Allow", "The methods allowed here.")}
 
 
 def _from_http(request: Request, error: Exception) -> Problem:

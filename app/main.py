@@ -8,9 +8,12 @@ from importlib import metadata
 
 from fastapi import FastAPI
 
-from app import along, errors, locate
+from app import along, errors, headers, locate, secured
+from app.access import Access
 from app.batcher import Batcher
 from app.door import Door
+from app.keys import Keys
+from app.limits import Limits
 from app.metrics import Metrics
 from app.middleware import RequestContext
 from app.pipeline import Pipeline
@@ -56,7 +59,8 @@ def create_app(
     Without `joins`, those installed; those that lack a predictor are left out. Without `read_metrics`, `/metrics` tells
     of this process alone.
 
-    Raises what `discover` raises, and `ValueError` where two predictors do not fit together.
+    Raises what `discover` raises, and `ValueError` where two predictors do not fit together, or the file of keys or
+    the storage of rate limits cannot be used.
     """
     settings = settings or Settings()
     if predictors is None:
@@ -66,6 +70,7 @@ def create_app(
     else:
         served = {name: predictors[name] for name in choose(predictors, settings.predictors)}
     locate.check(served)
+    ring = Keys(settings.keys_file) if settings.keys_file else None
     metrics = Metrics()
     device = resolve_device(settings.device)
     batcher = Batcher(device, queue_limit=settings.queue_limit, observer=metrics)
@@ -120,7 +125,10 @@ def create_app(
         app.include_router(router)
     docs.install(app)
     errors.install(app)
+    secured.install(app, required=ring is not None)
+    app.add_middleware(Access, ring=ring, limiter=Limits(settings))
     app.add_middleware(RequestContext, metrics=metrics)
+    headers.install(app, settings.cors_origins)
     return app
 
 

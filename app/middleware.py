@@ -22,7 +22,7 @@ def request_id_for(sent: str | None) -> str:
 
 class RequestContext:
     """Gives each request its id (`scope["state"]["request_id"]`, `X-Request-ID`), counts it, and answers what nobody
-    else caught. Add it last, so that it is the outermost middleware."""
+    else caught. Add it after all that may refuse or break."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, clock: Callable[[], float] = time.perf_counter) -> None:
         self.app = app

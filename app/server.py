@@ -1,6 +1,7 @@
 """uvicorn as carlens runs it: its settings, and what it says and does at start and stop."""
 
 import asyncio
+import ipaddress
 import logging
 import socket
 import sys
@@ -67,6 +68,9 @@ def configured(application: ASGIApp, settings: Settings, access_log: bool) -> uv
         log_level=settings.log_level,
         access_log=access_log,
         server_header=False,
+        # Always said: uvicorn would by itself believe whoever asks from loopback, and a variable of its own.
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=round(settings.grace_s) + FLUSH_S,
         backlog=BACKLOG,
@@ -76,10 +80,21 @@ def configured(application: ASGIApp, settings: Settings, access_log: bool) -> uv
     return config
 
 
+def warn_of_exposure(settings: Settings, address: str) -> None:
+    """A line where everybody who reaches the `address` that is listened at may ask everything."""
+    if settings.keys_file is None and not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
+        logging.getLogger("carlens").warning(
+            "listening at %s without keys: whoever reaches it may use it. Make keys with `carlens key`, and set "
+            "CARLENS_KEYS_FILE, or put a proxy before it that asks for them.",
+            address,
+        )
+
+
 def start_log(settings: Settings, who: str = "") -> None:
     """Log lines on stderr; `who` tells the processes of one service apart."""
     form = f"%(asctime)s {who}%(levelname)s %(name)s: %(message)s"
     logging.basicConfig(level=settings.log_level.upper(), format=form)
+    logging.getLogger("PIL").setLevel(logging.INFO)  # below that it writes out EXIF: who took a photo, and where
 
 
 def leave(*_: object) -> None:

@@ -1,15 +1,21 @@
 """Every setting of the gateway once: its `CARLENS_…` environment variable, default, unit and reason."""
 
+import ipaddress
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+from limits import parse_many
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.backends import AUTO, NAMES
 
 MIB = 1024 * 1024
+
+Names = Annotated[list[str], NoDecode]
+"""Separated by commas in the environment."""
 
 LogLevel = Literal["critical", "error", "warning", "info", "debug"]
 
@@ -106,9 +112,38 @@ class Settings(BaseSettings):
     grace_s: float = Field(
         default=20.0, ge=0, le=3600, description="Seconds at shutdown to finish what was taken; the rest gets 503."
     )
+    keys_file: Path | None = Field(
+        default=None,
+        description="File of API keys, which `carlens key` writes; without it no key is asked for. A change is taken "
+        "within two seconds, without a restart.",
+    )
+    rate_per_key: str | None = Field(
+        default=None,
+        description="Requests of one key, as `600/minute` or `20/second`, so that one client leaves room for others; "
+        "unlimited where it is not set.",
+    )
+    rate_per_address: str | None = Field(
+        default=None,
+        description="Requests from one address (of IPv6: from one network of 64 bits), likewise, with and without key.",
+    )
+    rate_storage: str = Field(
+        default="memory://",
+        description="Where requests are counted: `memory://` of each worker by itself, or what several workers and "
+        "machines share, as `redis://host:6379`.",
+    )
+    trusted_proxies: Names = Field(
+        default=[],
+        description="Addresses or networks of the proxies before the service, separated by commas: from these alone "
+        "`X-Forwarded-For` is believed. Anybody can write that header.",
+    )
+    cors_origins: Names = Field(
+        default=[],
+        description="Web sites whose pages may ask from a browser, as `https://shop.example`, separated by commas, or "
+        "`*` for all. None by default: a page from elsewhere cannot read what is answered.",
+    )
     log_level: LogLevel = Field(default="info", description="Least severe messages that are logged.")
 
-    @field_validator("predictors", mode="before")
+    @field_validator("predictors", "trusted_proxies", "cors_origins", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
         if isinstance(value, str):
@@ -127,7 +162,33 @@ class Settings(BaseSettings):
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
-    @field_validator("weights_dir", "cache_dir")
+    @field_validator("rate_per_key", "rate_per_address")
+    @classmethod
+    def _one_rate(cls, value: str | None) -> str | None:
+        try:
+            rates = None if value is None else parse_many(value)
+        except ValueError:
+            rates = []
+        if rates is not None and (len(rates) != 1 or rates[0].amount < 1):
+            raise ValueError("not one rate: a number and a time, as 600/minute, 20/second or 1000 per 2 hours")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: list[str]) -> list[str]:
+        for one in value:
+            ipaddress.ip_network(one)  # the server takes what is none for a name, and never trusts it
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: list[str]) -> list[str]:
+        for one in value:
+            if one != "*" and not re.fullmatch(r"https?://[^/?#@\s*]+", one):
+                raise ValueError(f"{one!r} is no origin: https://host, or https://host:port, and nothing after it")
+        return value
+
+    @field_validator("weights_dir", "cache_dir", "keys_file")
     @classmethod
     def _home(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser()

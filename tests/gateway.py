@@ -60,5 +60,5 @@ def problem(response: httpx.Response) -> tuple[int, str]:
     assert set(body) >= {"type", "title", "status", "detail", "code", "request_id"}
     assert body["status"] == response.status_code
     assert body["request_id"] == response.headers["x-request-id"]
-    assert (response.status_code == 503) == ("retry-after" in response.headers)
+    assert (response.status_code in (429, 503)) == ("retry-after" in response.headers)
     return response.status_code, body["code"]

@@ -6,7 +6,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from app.commands.inside import choose, read_settings, running
+from app import keys
+from app.commands.inside import choose, fail, read_settings, running
+from app.limits import Limits
 from app.schemas import AnyPredictor
 from app.settings import Settings
 
@@ -22,12 +24,25 @@ async def examine(
         return (await inside.client.get("/v1/models")).json()["models"], failed
 
 
+def guarded(settings: Settings) -> None:
+    """Says who may ask; a file of keys, or a storage of rate limits, that cannot be used is one line and exit 1."""
+    try:
+        Limits(settings)
+        found = keys.read(settings.keys_file) if settings.keys_file else None
+    except ValueError as error:
+        fail(str(error))
+    if found is not None:
+        shown = [f"{key.name} ({', '.join(sorted(key.scopes))})" for key in found]
+        typer.echo(f"Keys: {', '.join(shown) or 'none'}")
+
+
 def check() -> None:
-    """Load and warm every predictor as `serve` would: settings, manifests, hashes of weights, device.
+    """Load and warm every predictor as `serve` would: settings, keys, manifests, hashes of weights, device.
 
     Exit code 0 where all are ready, 1 where one is not, 2 where a setting is wrong.
     """
     settings = read_settings()
+    guarded(settings)
     served, failed = asyncio.run(examine(settings, choose(settings)))
     table = Table(*(column.capitalize() for column in COLUMNS))
     for model in served:

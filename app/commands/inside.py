@@ -19,6 +19,8 @@ from app.schemas import AnyPredictor
 from app.settings import Settings
 from models import backends, registry
 
+OURSELVES = {"keys_file": None, "rate_per_key": None, "rate_per_address": None}
+
 
 def fail(message: str, code: int = 1) -> NoReturn:
     """One line on stderr, then exit."""
@@ -101,8 +103,8 @@ def quiet() -> Iterator[None]:
 
 @asynccontextmanager
 async def running(settings: Settings, predictors: Mapping[str, AnyPredictor]) -> AsyncIterator[Inside]:
-    """The very service that `carlens serve` runs, without a server around it."""
-    application = build(settings, predictors)
+    """The very service that `carlens serve` runs, without a server around it; who runs it needs no key."""
+    application = build(settings.model_copy(update=OURSELVES), predictors)
     with quiet():
         async with application.router.lifespan_context(application):
             transport = httpx.ASGITransport(app=application, raise_app_exceptions=False)

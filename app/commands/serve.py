@@ -11,7 +11,7 @@ import typer
 from app.child import Child
 from app.commands.inside import build, choose, devices, fail, read_settings
 from app.link import Said
-from app.server import BACKLOG, FLUSH_S, Server, configured, leave, start_log
+from app.server import BACKLOG, FLUSH_S, Server, configured, leave, start_log, warn_of_exposure
 from app.settings import LogLevel, Settings, cores
 from app.shares import Share, shares
 from app.supervisor import Supervisor
@@ -45,6 +45,7 @@ def announce(address: str) -> None:
 def supervise(settings: Settings, given: list[Share], listener: socket.socket, access_log: bool) -> int:
     """Several workers until a signal; the exit code."""
     start_log(settings, "supervisor ")
+    warn_of_exposure(settings, listener.getsockname()[0])
 
     def start(number: int, at_once: bool, hear: Callable[[Said | int], None]) -> Child:
         def arguments(pipe: "Connection[Any, Any]") -> tuple[object, ...]:
@@ -88,6 +89,7 @@ def serve(
             raise typer.Exit(code)
         application = build(settings, predictors)
         start_log(settings)
+        warn_of_exposure(settings, listener.getsockname()[0])
         signal.signal(signal.SIGTERM, leave)
         state = application.state
         server = Server(

@@ -1,14 +1,19 @@
 """OpenVINO on the CPU."""
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-import openvino
 
 from models.backends.graph import GraphBackend
 from models.manifest import Weights
 from models.predictor import Arrays
 from models.rcnn import Part
+
+# Without that module OpenVINO is silent; with it, it tells its maker over the network whenever it is imported, and
+# keeps a number for this machine in the home folder.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
+import openvino  # noqa: E402
 
 
 class OpenVinoBackend(GraphBackend):

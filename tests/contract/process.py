@@ -23,13 +23,14 @@ class Service:
 
 
 @contextmanager
-def serving(log: Path, environment: Mapping[str, str]) -> Iterator[Service]:
+def serving(log: Path, environment: Mapping[str, str], cwd: Path | None = None) -> Iterator[Service]:
     """The service once every predictor is ready, with its log in a file; stopped at the end."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CARLENS_")}
     with log.open("w", encoding="utf-8") as errors:
         process = subprocess.Popen(
             [COMMAND, "serve", "--port", "0"],
             env={**clean, **environment},
+            cwd=cwd,
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,

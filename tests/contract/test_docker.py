@@ -10,7 +10,7 @@ from app.settings import MIB, Settings
 
 def default(value: Any) -> str:
     match value:
-        case None:
+        case None | []:
             return "not set"
         case int() if value >= MIB and value % MIB == 0:
             return f"`{value}` ({value // MIB} MiB)"

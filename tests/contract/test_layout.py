@@ -16,6 +16,7 @@ FILES = {
     "LICENSE",
     "Makefile",
     "README.md",
+    "SECURITY.md",
     "pyproject.toml",
     "requirements-dev.txt",
     "requirements-gpu.txt",

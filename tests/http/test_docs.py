@@ -1,5 +1,7 @@
 """`/docs`, `/redoc` and `/`: pages that need nothing from elsewhere."""
 
+import base64
+import hashlib
 import re
 from urllib.parse import urljoin
 
@@ -9,6 +11,8 @@ from tests.fakes import Brightness
 from tests.gateway import problem, serving
 
 pytestmark = pytest.mark.anyio
+
+INLINE = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
 @pytest.mark.parametrize(("page", "word"), [("/docs", "SwaggerUIBundle"), ("/redoc", "<redoc")])
@@ -25,8 +29,12 @@ async def test_a_page_loads_only_from_here(page: str, word: str) -> None:
             assert asset.status_code == 200, address
             assert len(asset.content) > 500
         policy = response.headers["content-security-policy"]
-    assert "default-src 'self'" in policy
     assert "http" not in policy
+    rules = {name: rest for name, _, rest in (rule.strip().partition(" ") for rule in policy.split(";"))}
+    assert (rules["default-src"], rules["frame-ancestors"], rules["connect-src"]) == ("'none'", "'none'", "'self'")
+    own = [base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in INLINE.findall(response.text)]
+    assert rules["script-src"] == " ".join(["'self'", *(f"'sha256-{one}'" for one in own)])
+    assert len(own) == response.text.count("<script") - response.text.count("<script src")
 
 
 async def test_scripts_are_cached_by_version() -> None:

@@ -24,6 +24,7 @@ from models import registry
 from models.language import Language, language
 from models.registry import GROUP
 from tests.fakes import Brightness, Finder, photo, reader
+from tests.keyed import key
 
 runner = CliRunner()
 
@@ -307,6 +308,32 @@ def test_check_passes_and_fails_with_the_weights(fakes: dict[str, AnyPredictor])
     assert code == 1
     assert "failed" in out
     assert "the hash of plain.safetensors is not the manifest's" in err
+
+
+def test_who_runs_the_service_inside_a_command_needs_no_key_and_has_no_limit(
+    fakes: dict[str, AnyPredictor], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key(tmp_path / "keys.toml", "shop", "predict", "metrics")
+    monkeypatch.setenv("CARLENS_KEYS_FILE", str(tmp_path / "keys.toml"))
+    monkeypatch.setenv("CARLENS_RATE_PER_ADDRESS", "1/day")
+    assert run("predict", folder)[0] == 0
+    assert run("models")[0] == 0
+    code, out, err = run("check")
+    assert (code, err) == (0, "")
+    assert "Keys: shop (metrics, predict)" in out
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("CARLENS_KEYS_FILE", "absent.toml"), ("CARLENS_RATE_STORAGE", "nonsense://")]
+)
+def test_check_and_serve_refuse_a_guard_that_would_not_stand(
+    fakes: dict[str, AnyPredictor], monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    for command in (["check"], ["serve", "--port", "0"]):
+        code, _, err = run(*command)
+        assert (code, err.count("\n")) == (1, 1)
+        assert value.partition(":")[0] in err
 
 
 @pytest.mark.parametrize("command", ["check", "serve", "openapi"])

@@ -25,6 +25,12 @@ def test_defaults_are_those_of_the_agreement() -> None:
     assert s.cache_dir == Path.home() / ".cache" / "carlens"
 
 
+def test_nothing_is_guarded_and_nobody_is_trusted_unasked() -> None:
+    s = Settings()
+    assert (s.keys_file, s.rate_per_key, s.rate_per_address, s.rate_storage) == (None, None, None, "memory://")
+    assert (s.trusted_proxies, s.cors_origins) == ([], [])
+
+
 @pytest.mark.parametrize(
     ("name", "text", "value"),
     [
@@ -39,6 +45,17 @@ def test_defaults_are_those_of_the_agreement() -> None:
         ("max_body_bytes", "1048576", MIB),
         ("body_timeout_s", "2.5", 2.5),
         ("log_level", "WARNING", "warning"),
+        ("keys_file", "~/keys.toml", Path.home() / "keys.toml"),
+        ("rate_per_key", "1000 per 2 hours", "1000 per 2 hours"),
+        ("rate_per_address", "", None),
+        ("trusted_proxies", "127.0.0.1, 10.0.0.0/8,::1", ["127.0.0.1", "10.0.0.0/8", "::1"]),
+        ("trusted_proxies", "", []),
+        (
+            "cors_origins",
+            "https://shop.example,http://localhost:3000",
+            ["https://shop.example", "http://localhost:3000"],
+        ),
+        ("cors_origins", "*", ["*"]),
     ],
 )
 def test_the_environment_is_read(name: str, text: str, value: object, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,6 +93,16 @@ def test_a_list_of_predictors_is_taken_as_it_is() -> None:
         ("body_timeout_s", "inf"),
         ("grace_s", -1),
         ("log_level", "loud"),
+        ("rate_per_key", "many"),
+        ("rate_per_key", "0/minute"),
+        ("rate_per_key", "1/second;10/minute"),
+        ("rate_per_address", "5/fortnight"),
+        ("trusted_proxies", "*"),
+        ("trusted_proxies", "proxy.example"),
+        ("trusted_proxies", "10.0.0.1/8"),
+        ("cors_origins", "shop.example"),
+        ("cors_origins", "https://shop.example/"),
+        ("cors_origins", "https://*.shop.example"),
     ],
 )
 def test_values_out_of_bounds_are_refused_by_name(name: str, value: object) -> None:
