@@ -5,12 +5,14 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib import metadata
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
 from app import along, errors, locate
 from app.batcher import Batcher
 from app.door import Door
+from app.logs import RequestLog
 from app.metrics import Metrics
 from app.middleware import RequestContext
 from app.pipeline import Pipeline
@@ -22,6 +24,9 @@ from models.backends import resolve_device
 from models.join import Join
 from models.registry import choose, discover
 from models.registry import joins as installed_joins
+
+if TYPE_CHECKING:
+    from app.traces import Traces
 
 DESCRIPTION = """
 Answers questions about photos of cars: where the car is damaged, on which part and how badly, which make and model it
@@ -56,7 +61,8 @@ def create_app(
     Without `joins`, those installed; those that lack a predictor are left out. Without `read_metrics`, `/metrics` tells
     of this process alone.
 
-    Raises what `discover` raises, and `ValueError` where two predictors do not fit together.
+    Raises what `discover` raises, and `ValueError` where two predictors do not fit together, or traces are wanted and
+    cannot be had.
     """
     settings = settings or Settings()
     if predictors is None:
@@ -71,6 +77,8 @@ def create_app(
     batcher = Batcher(device, queue_limit=settings.queue_limit, observer=metrics)
     for name, one in served.items():
         batcher.add(name, one.load, one.run, one.specification.inputs, one.specification.sizes_on(device))
+    metrics.serves(served, device, settings.queue_limit, lambda name: batcher.state(name) == "ready")
+    tracer = traces(settings)
     pipeline = Pipeline(settings, served, batcher, metrics, installed_joins() if joins is None else joins)
     silent = along.silent(served)
     asked = {name: one for name, one in served.items() if name not in silent}
@@ -94,6 +102,8 @@ def create_app(
                 await stop()
             await door.drain()
             pipeline.close()
+            if tracer is not None:
+                tracer.close()
 
     app = FastAPI(
         title="carlens",
@@ -120,8 +130,19 @@ def create_app(
         app.include_router(router)
     docs.install(app)
     errors.install(app)
-    app.add_middleware(RequestContext, metrics=metrics)
+    app.add_middleware(RequestContext, metrics=metrics, tell=RequestLog(settings.access_log, tracer))
     return app
+
+
+def traces(settings: Settings) -> "Traces | None":
+    """Raises `ValueError` where they are wanted and OpenTelemetry, or the exporter it is to use, is not installed."""
+    if not settings.traces:
+        return None
+    try:
+        from app.traces import start
+    except ModuleNotFoundError as error:
+        raise ValueError(f'CARLENS_TRACES needs {error.name}: pip install "carlens[traces]"') from error
+    return start()
 
 
 def openapi_document(settings: Settings | None = None) -> str:

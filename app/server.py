@@ -31,8 +31,10 @@ class Server(uvicorn.Server):
         batcher: Batcher,
         stop: Callable[[], Coroutine[None, None, None]],
         ready: Callable[[], None],
+        drain_delay_s: float = 0.0,
     ) -> None:
         super().__init__(config)
+        self.drain_delay_s = drain_delay_s
         self.batcher = batcher
         self.stop = stop
         self.ready = ready
@@ -51,12 +53,21 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self.waiting:
             self.waiting.cancel()
+        self.batcher.leave()
+        await self.linger()
         stopping = asyncio.create_task(self.stop())
         await super().shutdown(sockets)
         await stopping
 
+    async def linger(self) -> None:
+        """Takes photos a while after readiness has ended, until balancers have seen it; a second Ctrl-C ends this."""
+        now = asyncio.get_running_loop().time
+        until = now() + self.drain_delay_s
+        while now() < until and not self.force_exit:  # noqa: ASYNC110 - a signal's handler ends it
+            await asyncio.sleep(min(0.1, until - now()))
 
-def configured(application: ASGIApp, settings: Settings, access_log: bool) -> uvicorn.Config:
+
+def configured(application: ASGIApp, settings: Settings) -> uvicorn.Config:
     config = uvicorn.Config(
         application,
         loop="uvloop" if sys.platform != "win32" else "asyncio",
@@ -65,7 +76,7 @@ def configured(application: ASGIApp, settings: Settings, access_log: bool) -> uv
         lifespan="on",
         log_config=None,
         log_level=settings.log_level,
-        access_log=access_log,
+        access_log=False,  # `app.logs` has a line for each request, without what callers write
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=round(settings.grace_s) + FLUSH_S,
@@ -74,12 +85,6 @@ def configured(application: ASGIApp, settings: Settings, access_log: bool) -> uv
     if settings.log_level == "info":  # uvicorn tells at length what `announce` says in a line
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     return config
-
-
-def start_log(settings: Settings, who: str = "") -> None:
-    """Log lines on stderr; `who` tells the processes of one service apart."""
-    form = f"%(asctime)s {who}%(levelname)s %(name)s: %(message)s"
-    logging.basicConfig(level=settings.log_level.upper(), format=form)
 
 
 def leave(*_: object) -> None:

@@ -37,6 +37,7 @@ def install(monkeypatch: pytest.MonkeyPatch, installed: dict[str, AnyPredictor])
     points = [SimpleNamespace(name=name, value="tests", load=partial(factory, one)) for name, one in installed.items()]
     monkeypatch.setattr("models.registry.entry_points", lambda group: points if group == GROUP else [])
     monkeypatch.setenv("CARLENS_DEVICE", "cpu")
+    monkeypatch.setenv("CARLENS_PORT", "0")
     monkeypatch.setenv("COLUMNS", "200")
 
 
