@@ -91,7 +91,8 @@ def serve(
             raise typer.Exit(code)
         logs.start(settings)
         application = build(settings, predictors)
-        signal.signal(signal.SIGTERM, leave)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, leave)
         state = application.state
         server = Server(
             configured(application, settings),
