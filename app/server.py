@@ -5,6 +5,7 @@ import logging
 import socket
 import sys
 from collections.abc import Callable, Coroutine
+from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -59,12 +60,17 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
         await stopping
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit:  # who asks twice will not wait
+            self.drain_delay_s = 0.0
+        super().handle_exit(sig, frame)
+
     async def linger(self) -> None:
-        """Takes photos a while after readiness has ended, until balancers have seen it; a second Ctrl-C ends this."""
+        """Takes photos a while after readiness has ended, until balancers have seen it; a second signal ends this."""
         now = asyncio.get_running_loop().time
-        until = now() + self.drain_delay_s
-        while now() < until and not self.force_exit:  # noqa: ASYNC110 - a signal's handler ends it
-            await asyncio.sleep(min(0.1, until - now()))
+        began = now()
+        while now() < began + self.drain_delay_s:  # noqa: ASYNC110 - a signal's handler may end it
+            await asyncio.sleep(0.05)
 
 
 def configured(application: ASGIApp, settings: Settings) -> uvicorn.Config:

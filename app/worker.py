@@ -31,8 +31,10 @@ class WorkerServer(Server):
         if not self.should_exit:
             self.ready()
 
-    def end(self) -> None:
+    def end(self, at_once: bool) -> None:
         """From any thread."""
+        if at_once:
+            self.drain_delay_s = 0.0
         self.should_exit = True
 
 

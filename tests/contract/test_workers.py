@@ -23,6 +23,7 @@ from tests.gateway import JPEG
 
 PATIENCE_S = 90.0
 
+
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Settings of a service with the predictor of `who` alone, in two workers."""

@@ -20,7 +20,7 @@ from app.main import create_app
 from app.settings import Settings
 from app.traces import Traces
 from tests.fakes import Brightness, Finder, photo, reader
-from tests.gateway import JPEG, application, reached, running
+from tests.gateway import JPEG, application, reached, running, until
 
 pytestmark = pytest.mark.anyio
 
@@ -120,12 +120,11 @@ async def test_requests_that_shared_a_batch_link_to_its_one_span(exporter: InMem
     async with running(app) as client:
         release = predictor.wait_run = threading.Event()
         predictor.running.clear()
-        ask = {"content": photo(), "headers": JPEG}
-        alone = asyncio.create_task(client.post("/v1/brightness", **ask))
+        alone = asyncio.create_task(client.post("/v1/brightness", content=photo(), headers=JPEG))
         await reached(predictor.running)
-        together = [asyncio.create_task(client.post("/v1/brightness", **ask)) for _ in range(2)]
-        while app.state.metrics.registry.get_sample_value("carlens_queue_depth", {"predictor": "brightness"}) != 2:
-            await asyncio.sleep(0)
+        together = [asyncio.create_task(client.post("/v1/brightness", content=photo(), headers=JPEG)) for _ in range(2)]
+        registry, asked = app.state.metrics.registry, {"predictor": "brightness"}
+        await until(lambda: registry.get_sample_value("carlens_queue_depth", asked) == 2)
         exporter.clear()
         release.set()
         await asyncio.gather(alone, *together)
@@ -201,7 +200,9 @@ async def test_a_tracer_that_breaks_fails_no_request_and_complains_once(
     assert len([one for one in caplog.records if one.name == "carlens.traces"]) == 1
 
 
-async def test_what_is_not_sampled_makes_no_span(monkeypatch: pytest.MonkeyPatch, exporter: InMemorySpanExporter) -> None:
+async def test_what_is_not_sampled_makes_no_span(
+    monkeypatch: pytest.MonkeyPatch, exporter: InMemorySpanExporter
+) -> None:
     def start() -> Traces:
         provider = TracerProvider(ALWAYS_OFF, shutdown_on_exit=False)
         provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -217,7 +218,7 @@ def test_the_variables_name_the_exporter(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
     traces.start().close()
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "zipkin")
-    with pytest.raises(ValueError, match="no exporter 'zipkin' of traces: installed are .*otlp_proto_http"):
+    with pytest.raises(ValueError, match=r"no exporter 'zipkin' of traces: installed are .*otlp_proto_http"):
         traces.start()
     monkeypatch.delenv("OTEL_TRACES_EXPORTER")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")

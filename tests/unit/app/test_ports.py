@@ -33,5 +33,7 @@ def test_a_port_that_nobody_has_has_no_holder() -> None:
 
 
 def test_a_foreign_address_is_told_as_that() -> None:
-    with pytest.raises(ports.PortError, match=r"192\.0\.2\.1:0: Cannot assign requested address\. Choose another address"):
+    with pytest.raises(
+        ports.PortError, match=r"192\.0\.2\.1:0: Cannot assign requested address\. Choose another address"
+    ):
         ports.bound("192.0.2.1", 0, 1)
