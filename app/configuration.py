@@ -7,7 +7,6 @@ from difflib import get_close_matches
 from typing import Any, get_args
 
 from pydantic import SecretBytes, SecretStr, ValidationError
-from pydantic_core import ErrorDetails
 from pydantic_settings import DotEnvSettingsSource
 
 from app import sources
@@ -71,12 +70,12 @@ def _told(given: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     yield str(file.path), file()
 
 
-def _line(error: ErrorDetails, places: Mapping[str, Origin]) -> str:
+def _line(error: Mapping[str, Any], places: Mapping[str, Origin]) -> str:
     name = str(error["loc"][0])
     at = places.get(name, Origin(f"CARLENS_{name.upper()}", "default"))
     if error["type"] == "extra_forbidden":  # its value may be a secret under a misspelt name
         return f"{at.name} ({at.place}): there is no such setting. {_remedy(name, at)}"
-    message = error["msg"].removeprefix("Value error, ")
+    message = str(error["msg"]).removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     value, meaning = ascii(shown(name, error["input"])), Settings.model_fields[name].description
     return f"{at.name}={value} ({at.place}): {message}. {meaning}"

@@ -54,8 +54,10 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self.waiting:
             self.waiting.cancel()
+        was_ready = self.batcher.ready
         self.batcher.leave()
-        await self.linger()
+        if was_ready:  # else no balancer sends photos here
+            await self.linger()
         stopping = asyncio.create_task(self.stop())
         await super().shutdown(sockets)
         await stopping
