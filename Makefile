@@ -13,7 +13,7 @@ LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version
 	--custom-compile-command "make lock" --group build
 
 .DEFAULT_GOAL = help
-.PHONY: help serve test test-long check format lock openapi bench bench-service build-image run-image run-image-gpu clean
+.PHONY: help serve test test-long check format lock openapi settings bench bench-service build-image run-image run-image-gpu clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ lock: $(VENV)/.dev ## Compile the lock files anew from pyproject.toml (UPGRADE=1
 
 openapi: $(VENV)/.dev ## Write openapi/openapi.json from the code
 	$(BIN)/carlens openapi --output openapi/openapi.json
+
+settings: $(VENV)/.dev ## Write the table of settings in docker/README.md from the code
+	$(BIN)/carlens settings --write docker/README.md
 
 bench: $(BENCH_VENV)/.peers ## Compare with other ways to serve the same models, under half an hour (FULL=1: everything, hours)
 	@exec $(BENCH_VENV)/bin/python -m tests.bench.compare $(if $(FULL),--full) $(ARGS)

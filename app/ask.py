@@ -1,11 +1,12 @@
 """What is asked of a predictor about one photo, and what comes of it; shared by the rooms of the straight path."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
 from app.locate import Box, parse_box
 from app.schemas import AnyPredictor, TaskTimings
+from app.trail import Trail
 from models.predictor import Options
 
 
@@ -34,10 +35,12 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What of the request the path needs: its id for the log, and the clock's time when the answer is due."""
+    """What of the request the path needs: its id for the log, the clock's time when the answer is due, and where it
+    writes what it did."""
 
     request_id: str
     deadline: float
+    trail: Trail = field(default_factory=Trail)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,7 @@ class Batcher:
         self._observer = Guarded(observer)
         self._device = Device(device, clock, self._observer)
         self._numbers = itertools.count()
+        self._leaving = False
         self._closed = False
 
     def add(
@@ -100,7 +101,12 @@ class Batcher:
     def ready(self) -> bool:
         """Whether every predictor is loaded and warmed, and items are taken."""
         serving = all(lane.state == "ready" for lane in self._device.lanes.values())
-        return self.alive and serving and not self._closed and not self._device.stopping
+        return self.alive and serving and not self.leaving and not self._device.stopping
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the service is about to stop, or stops: it is ready no more."""
+        return self._leaving or self._closed
 
     @property
     def settled(self) -> bool:
@@ -135,6 +141,10 @@ class Batcher:
             self._observer.dropped(name, "disconnect")
             raise
         return outcome
+
+    def leave(self) -> None:
+        """From now on `ready` is false; items are taken as before, until `close`."""
+        self._leaving = True
 
     def close(self) -> None:
         """From now on `admit` refuses; what was admitted before may still be submitted, until `stop`."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from app.lane import Answer, DeviceDied, Expired, Item, ItemFailed, Lane, Unanswered
+from app.lane import Answer, Batch, DeviceDied, Expired, Item, ItemFailed, Lane, Unanswered
 
 logger = logging.getLogger(__name__)
 
@@ -235,10 +235,12 @@ class Device:
             if failure is None:
                 lane.service.measure(size, seconds, started + seconds)
         if failure is None:
+            batch = Batch(len(group), started, started + seconds)
+            taken = [started if item.taken is None else item.taken for item in group]
             self._deliver(
                 [
-                    (item, Answer(row, (item.taken or started) - item.enqueued, seconds, len(group)))
-                    for item, row in zip(group, rows, strict=True)
+                    (item, Answer(row, at - item.enqueued, at, batch))
+                    for item, row, at in zip(group, rows, taken, strict=True)
                 ]
             )
         self._observer.batch(lane.name, len(group), size, seconds)

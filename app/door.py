@@ -13,6 +13,7 @@ from app.errors import ClientGone, DeadlineExceeded, Problem
 from app.metrics import Metrics
 from app.pipeline import Pipeline
 from app.settings import Settings
+from app.trail import Trail
 
 T = TypeVar("T")
 
@@ -42,7 +43,9 @@ class Door:
         """The photo's bytes, once somebody can answer. Raises the first task's `Problem` where nobody can."""
         started = self.pipeline.clock()
         seconds = intake.deadline(request, self._settings)
-        call = Call(request.scope["state"]["request_id"], started + seconds)
+        state = request.scope["state"]
+        trail: Trail = state["trail"]
+        call = Call(state["request_id"], started + seconds, trail)
         refused = self.pipeline.admit(asks, call)
         admitted = [ask for ask in asks if ask.name not in refused]
         if not admitted:
@@ -52,7 +55,10 @@ class Door:
                 upload = await intake.receive(request, self._settings)
         except TimeoutError as error:
             raise _late(seconds, headers={"Connection": "close"}) from error  # what still comes of the body is not read
-        self._metrics.stage("receive", upload.receive_ms / 1000)
+        trail.received_bytes = len(upload.data)
+        received_s = upload.receive_ms / 1000
+        trail.add("receive", upload.started, upload.started + received_s)
+        self._metrics.stage("receive", received_s)
         return Visit(call, admitted, refused, upload.data, round(upload.receive_ms, 2), started)
 
     async def wait(self, request: Request, visit: Visit, work: Coroutine[Any, Any, T]) -> T:

@@ -4,7 +4,7 @@ import json
 import logging
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -33,6 +33,8 @@ class Problem(Exception):
     code: ClassVar[str] = "prediction_failed"
     title: ClassVar[str] = "The prediction failed"
     example: ClassVar[str] = "Something in the service failed. Tell its operator the request_id."
+    reason: Literal["full", "deadline"] | None = None
+    """What metrics count it under, where its code has two reasons."""
 
     def __init__(
         self,
@@ -218,7 +220,9 @@ def respond(request: Request, error: Exception) -> Response | None:
     problem = problem_for(request, error)
     if problem is None:
         return None
-    request_id = str(request.scope.get("state", {}).get("request_id", ""))
+    state = request.scope.setdefault("state", {})
+    state["problem"] = problem
+    request_id = str(state.get("request_id", ""))
     if problem.status == 500:
         log.error("request %s: %s", request_id, problem.code, exc_info=error)
     # ensure_ascii keeps half a surrogate pair, quoted back from a caller's JSON, from breaking the answer.

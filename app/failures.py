@@ -14,10 +14,12 @@ def problem_of(error: Exception, name: str, request_id: str) -> Problem:
         case Problem():
             return error
         case batching.QueueFull():
-            return Overloaded(
+            overloaded = Overloaded(
                 f"More photos wait for {name} than can be answered in time. Try again after Retry-After.",
                 retry_after_s=error.retry_after_s,
             )
+            overloaded.reason = "deadline" if error.label == "deadline" else "full"
+            return overloaded
         case batching.Expired():
             return DeadlineExceeded(f"The answer of {name} was not ready before the deadline. Allow more time.")
         case batching.Stopping():

@@ -62,15 +62,33 @@ class DeviceDied(Unanswered):
     """The thread that drives the device has ended and does not come back."""
 
 
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Batch:
+    """One run on the device: the same object in all its answers. `size` counts its items, padding not among them;
+    times in seconds of the clock."""
+
+    size: int
+    started: float
+    ended: float
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One row of a run, without the batch axis. Times in seconds: from submission to taken, and of the run the item
-    was in; `batch_size` counts the items in that run, padding not among them."""
+    """One row of a run, without the batch axis. Times in seconds: from submission to `taken`, which is on the clock,
+    and of the run the item was in; `batch_size` counts the items in that run."""
 
     output: Arrays
     queue_s: float
-    device_s: float
-    batch_size: int
+    taken: float
+    batch: Batch
+
+    @property
+    def device_s(self) -> float:
+        return self.batch.ended - self.batch.started
+
+    @property
+    def batch_size(self) -> int:
+        return self.batch.size
 
 
 @dataclass(slots=True, eq=False)

@@ -49,7 +49,9 @@ class Sum:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """To a worker: answer what you took, and end."""
+    """To a worker: answer what you took, and end; `at_once`, without the delay before that."""
+
+    at_once: bool = False
 
 
 Said = Settled | Figures | Wanted
@@ -66,14 +68,14 @@ class Link:
         self._asking = asyncio.Lock()
         self._answer: asyncio.Future[bytes] | None = None
         self._registry: CollectorRegistry | None = None
-        self._stop: Callable[[], None] = _leave
+        self._stop: Callable[[bool], None] = _leave
 
     def start(self) -> None:
         threading.Thread(target=self._hear, name="carlens-link", daemon=True).start()
 
-    def serve(self, registry: CollectorRegistry, stop: Callable[[], None]) -> None:
-        """From now on these figures are told, and `stop` is called, from the link's thread, when it shall end; before,
-        nothing was taken yet, and it ends at once."""
+    def serve(self, registry: CollectorRegistry, stop: Callable[[bool], None]) -> None:
+        """From now on these figures are told, and `stop` is called, from the link's thread, when it shall end, with
+        whether at once; before, nothing was taken yet, and it ends at once."""
         self._registry, self._stop = registry, stop
 
     def settled(self, ready: bool) -> None:
@@ -103,10 +105,10 @@ class Link:
                         self.tell()
                     case Sum(text):
                         self._settle(text)
-                    case Stop():
-                        self._stop()
+                    case Stop(at_once):
+                        self._stop(at_once)
         except (EOFError, OSError):
-            self._stop()
+            self._stop(True)
 
     def _settle(self, text: bytes) -> None:
         answer = self._answer
@@ -120,5 +122,5 @@ def _give(answer: asyncio.Future[bytes], text: bytes) -> None:
         answer.set_result(text)
 
 
-def _leave() -> None:
+def _leave(_: bool) -> None:
     os._exit(0)  # the main thread is still importing and building

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib import metadata
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
@@ -14,6 +15,7 @@ from app.batcher import Batcher
 from app.door import Door
 from app.keys import Keys
 from app.limits import Limits
+from app.logs import RequestLog
 from app.metrics import Metrics
 from app.middleware import RequestContext
 from app.pipeline import Pipeline
@@ -25,6 +27,9 @@ from models.backends import resolve_device
 from models.join import Join
 from models.registry import choose, discover
 from models.registry import joins as installed_joins
+
+if TYPE_CHECKING:
+    from app.traces import Traces
 
 DESCRIPTION = """
 Answers questions about photos of cars: where the car is damaged, on which part and how badly, which make and model it
@@ -59,8 +64,8 @@ def create_app(
     Without `joins`, those installed; those that lack a predictor are left out. Without `read_metrics`, `/metrics` tells
     of this process alone.
 
-    Raises what `discover` raises, and `ValueError` where two predictors do not fit together, or the file of keys or
-    the storage of rate limits cannot be used.
+    Raises what `discover` raises, and `ValueError` where two predictors do not fit together, the file of keys or the
+    storage of rate limits cannot be used, or traces are wanted and cannot be had.
     """
     settings = settings or Settings()
     if predictors is None:
@@ -76,6 +81,8 @@ def create_app(
     batcher = Batcher(device, queue_limit=settings.queue_limit, observer=metrics)
     for name, one in served.items():
         batcher.add(name, one.load, one.run, one.specification.inputs, one.specification.sizes_on(device))
+    metrics.serves(served, device, settings.queue_limit, lambda name: batcher.state(name) == "ready")
+    tracer = traces(settings)
     pipeline = Pipeline(settings, served, batcher, metrics, installed_joins() if joins is None else joins)
     silent = along.silent(served)
     asked = {name: one for name, one in served.items() if name not in silent}
@@ -99,6 +106,8 @@ def create_app(
                 await stop()
             await door.drain()
             pipeline.close()
+            if tracer is not None:
+                tracer.close()
 
     app = FastAPI(
         title="carlens",
@@ -127,9 +136,20 @@ def create_app(
     errors.install(app)
     secured.install(app, required=ring is not None)
     app.add_middleware(Access, ring=ring, limiter=Limits(settings))
-    app.add_middleware(RequestContext, metrics=metrics)
+    app.add_middleware(RequestContext, metrics=metrics, tell=RequestLog(settings.access_log, tracer))
     headers.install(app, settings.cors_origins)
     return app
+
+
+def traces(settings: Settings) -> "Traces | None":
+    """Raises `ValueError` where they are wanted and OpenTelemetry, or the exporter it is to use, is not installed."""
+    if not settings.traces:
+        return None
+    try:
+        from app.traces import start
+    except ModuleNotFoundError as error:
+        raise ValueError(f'CARLENS_TRACES needs {error.name}: pip install "carlens[traces]"') from error
+    return start()
 
 
 def openapi_document(settings: Settings | None = None) -> str:

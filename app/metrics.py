@@ -1,16 +1,45 @@
 """What an operator watches, as Prometheus text: requests, the stages a photo goes through, and what was refused."""
 
+import platform
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from importlib import metadata
 from typing import Final, Literal, get_args
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 from prometheus_client.exposition import generate_latest
 
 Reason = Literal["full", "deadline", "disconnect", "bad_input", "backend", "stopping"]
+Refusal = Reason | Literal["auth", "rate"]
 Stage = Literal["receive", "decode", "prepare", "queue", "device", "finish"]
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 SIZES: Final = (1, 2, 4, 8, 16, 32, 64)
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+REASONS: Final[Mapping[str, Refusal | None]] = {
+    "missing_image": "bad_input",
+    "empty_image": "bad_input",
+    "malformed_request": "bad_input",
+    "body_too_large": "bad_input",
+    "image_too_large": "bad_input",
+    "unsupported_media_type": "bad_input",
+    "undecodable_image": "bad_input",
+    "invalid_option": "bad_input",
+    "unauthenticated": "auth",
+    "forbidden": "auth",
+    "rate_limited": "rate",
+    "overloaded": "full",
+    "prediction_failed": "backend",
+    "not_ready": "backend",
+    "shutting_down": "stopping",
+    "deadline_exceeded": "deadline",
+    "client_gone": "disconnect",
+    "not_found": None,
+    "unknown_model": None,
+    "method_not_allowed": None,
+}
+"""Why a whole request was refused, by its problem's code; None where nothing was asked that there is."""
 
 STAGES: Final[dict[Stage, str]] = {
     "receive": "Seconds from the start of a request to the last byte of its photo.",
@@ -20,6 +49,11 @@ STAGES: Final[dict[Stage, str]] = {
     "device": "Seconds one batch took on its device.",
     "finish": "Seconds to turn a predictor's arrays into its answer.",
 }
+
+
+def known_method(method: str) -> str:
+    """The method, or `other` for one that a caller made up."""
+    return method if method in METHODS else "other"
 
 
 class Metrics:
@@ -41,6 +75,12 @@ class Metrics:
             registry=self.registry,
         )
         self._in_flight = Gauge("carlens_http_in_flight", "Requests being worked on.", registry=self.registry)
+        self._refused = Counter(
+            "carlens_http_rejected",
+            "Requests that were answered with a problem, or left by their client, by the reason why.",
+            ("route", "reason"),
+            registry=self.registry,
+        )
         self._latency = self._histogram("http_request", "Seconds from a request to the end of its answer.", "route")
         self._stages = {
             stage: self._histogram(stage, text, *(() if stage in ("receive", "decode") else ("predictor",)))
@@ -59,6 +99,15 @@ class Metrics:
         self._depth = Gauge(
             "carlens_queue_depth", "Items waiting for the device.", ("predictor",), registry=self.registry
         )
+        self._limit = Gauge(
+            "carlens_queue_limit", "Items that may wait for the device.", ("predictor",), registry=self.registry
+        )
+        self._ready = Gauge(
+            "carlens_predictor_ready",
+            "1 where the predictor is loaded and warmed; of several workers, how many have it so.",
+            ("predictor",),
+            registry=self.registry,
+        )
         self._located = Counter(
             "carlens_located",
             "Photos in which this predictor looked for what others read: `found`, `none` or `failed`.",
@@ -75,14 +124,32 @@ class Metrics:
     def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
         return Histogram(f"carlens_{name}_seconds", text, labels, buckets=SECONDS, registry=self.registry)
 
+    def serves(self, predictors: Iterable[str], device: str, queue_limit: int, ready: Callable[[str], bool]) -> None:
+        """At start: what runs here, and a line for each predictor from the first scrape on, so that what was never
+        refused reads as 0."""
+        build = Info("carlens_build", "What runs: versions, and the kind of device.", registry=self.registry)
+        version, python = metadata.version("carlens"), platform.python_version()
+        build.info({"version": version, "python": python, "device": device.partition(":")[0]})
+        for name in predictors:
+            self._depth.labels(name).set(0)
+            self._limit.labels(name).set(queue_limit)
+            self._ready.labels(name).set_function(partial(ready, name))
+            for reason in get_args(Reason):
+                self._rejected.labels(name, reason)
+
     def request_started(self) -> None:
         self._in_flight.inc()
 
     def request_finished(self, route: str, method: str, status: int, seconds: float) -> None:
         """Once for every `request_started`, however the request ended."""
         self._in_flight.dec()
-        self._requests.labels(route, method if method in METHODS else "other", str(status)).inc()
+        self._requests.labels(route, known_method(method), str(status)).inc()
         self._latency.labels(route).observe(seconds)
+
+    def refused(self, route: str, code: str, reason: Reason | None = None) -> None:
+        """A request that was not answered as it asked; `reason` where the problem's code leaves it open."""
+        if counted := reason or REASONS.get(code, "backend"):
+            self._refused.labels(route, counted).inc()
 
     def stage(self, stage: Stage, seconds: float, predictor: str | None = None) -> None:
         """One pass through a stage. `receive` and `decode` belong to the photo, the others need a predictor."""

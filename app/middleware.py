@@ -1,4 +1,4 @@
-"""Around every request, in pure ASGI so that a client's disconnect stays visible: id, metrics, last resort."""
+"""Around every request, in pure ASGI so that a client's disconnect stays visible: id, metrics, log, last resort."""
 
 import re
 import secrets
@@ -9,10 +9,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import CLIENT_GONE_STATUS, respond, route_template
-from app.metrics import Metrics
+from app.errors import CLIENT_GONE_STATUS, Problem, respond, route_template
+from app.metrics import Metrics, known_method
+from app.trail import Ended, Trail
 
 SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+Told = Callable[[Scope, Ended], None]
+"""Hears of a request when it is over. It must not raise: its answer is out."""
 
 
 def request_id_for(sent: str | None) -> str:
@@ -21,27 +25,38 @@ def request_id_for(sent: str | None) -> str:
 
 
 class RequestContext:
-    """Gives each request its id (`scope["state"]["request_id"]`, `X-Request-ID`), counts it, and answers what nobody
-    else caught. Add it after all that may refuse or break."""
+    """Gives each request its id (`scope["state"]["request_id"]`, `X-Request-ID`) and its trail, counts it, answers what
+    nobody else caught, and tells of it at its end. Add it after all that may refuse or break."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
+        tell: Told = lambda scope, ended: None,
+    ) -> None:
         self.app = app
         self.metrics = metrics
         self.clock = clock
+        self.tell = tell
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         request_id = request_id_for(Headers(scope=scope).get("x-request-id"))
-        scope.setdefault("state", {})["request_id"] = request_id
+        trail = Trail()
+        scope.setdefault("state", {}).update(request_id=request_id, trail=trail)
         status: int | None = None
+        sent = 0
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
+            nonlocal status, sent
             if message["type"] == "http.response.start":
                 status = int(message["status"])
                 MutableHeaders(scope=message)["X-Request-ID"] = request_id
+            elif message["type"] == "http.response.body":
+                sent += len(message.get("body", b""))
             await send(message)
 
         started = self.clock()
@@ -56,6 +71,17 @@ class RequestContext:
                 if response is not None:
                     await response(scope, receive, send_with_id)
         finally:
+            ended = self._ended(scope, status, started, sent, trail)
+            self.metrics.request_finished(ended.route, ended.method, ended.status, ended.ended - ended.began)
+            self.tell(scope, ended)
+
+    def _ended(self, scope: Scope, status: int | None, began: float, sent: int, trail: Trail) -> Ended:
+        route, problem = route_template(scope), scope["state"].get("problem")
+        code, reason = (problem.code, problem.reason) if isinstance(problem, Problem) else (None, None)
+        if status is None:
             # No answer was begun: the client has gone, or the server cancelled the request.
-            final = CLIENT_GONE_STATUS if status is None else status
-            self.metrics.request_finished(route_template(scope), scope["method"], final, self.clock() - started)
+            status, code, reason = CLIENT_GONE_STATUS, "client_gone", None
+        if code is not None:
+            self.metrics.refused(route, code, reason)
+        method = known_method(scope["method"])
+        return Ended(scope["state"]["request_id"], method, route, status, code, began, self.clock(), sent, trail)

@@ -21,8 +21,9 @@ from app.errors import Problem, from_photo_error
 from app.failures import problem_of
 from app.finish import completed, finished
 from app.locate import named, scale_for, source
-from app.metrics import Metrics
+from app.metrics import Metrics, Stage
 from app.pixels import Pixels
+from app.round import Outcome, Prepared, Round, Work, all_prepared, as_ms
 from app.schemas import AnyPredictor, TaskTimings
 from app.settings import Settings
 from app.together import Joined, applicable, joined
@@ -32,12 +33,11 @@ from models.join import Join
 from models.language import Language
 from models.language import language as texts
 from models.photo import Header, Limits, Photo, PhotoError, Region, around, decode, framed, read_header, whole
-from models.predictor import MOST_REGIONS, Arrays
+from models.predictor import MOST_REGIONS
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Clock = Callable[[], float]
-Outcome = Answer | Problem
 
 log = logging.getLogger("carlens.pipeline")
 
@@ -68,39 +68,6 @@ class Drawn(Generic[T]):
     answers: dict[str, Answer]
     decode_ms: float
     draw_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    item: Arrays
-    region: Region
-    milliseconds: float
-    locate_ms: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """One predictor busy with one region of the photo."""
-
-    preparing: "asyncio.Task[_Prepared | Problem]"
-    answering: "asyncio.Task[Outcome]"
-
-
-@dataclass(slots=True)
-class _Round:
-    """All asks about one photo, by name: where their regions come from, the work on each region, and at last its
-    outcome; and the regions that were found, by the predictor that found them, and when (`found`). `decoded` is when
-    there were pixels first."""
-
-    sources: dict[str, str]
-    works: dict[str, list[_Work]] = field(default_factory=dict)
-    outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
-    regions: dict[str, list[Region] | None] = field(default_factory=dict)
-    found: dict[str, float] = field(default_factory=dict)
-    decoded: float | None = None
-
-    def decode_ms(self, began: float) -> float:
-        return 0.0 if self.decoded is None else _ms(self.decoded - began)
 
 
 class Pipeline:
@@ -142,7 +109,7 @@ class Pipeline:
     async def look(self, asks: Sequence[Ask], data: bytes, call: Call) -> Seen:
         """One decode, all predictors at once. Raises a `Problem` where the photo or a box is at fault."""
         began = self.clock()
-        pixels = await self._open(data, asks)
+        pixels = await self._open(data, asks, call)
         try:
             done = await self._answers(asks, pixels, call)
         finally:
@@ -173,7 +140,7 @@ class Pipeline:
         """The answers drawn on the photo at full size, those of the first on top; `encode` makes a file of the pixels,
         in a worker thread. Raises the first `Problem` there is: a picture cannot say what is missing."""
         began = self.clock()
-        pixels = await self._open(data, asks)
+        pixels = await self._open(data, asks, call)
         try:
             await pixels.at(1.0)
             done = await self._answers(asks, pixels, call, keep=True)
@@ -198,18 +165,18 @@ class Pipeline:
         finally:
             pixels.release()
 
-    async def _open(self, data: bytes, asks: Sequence[Ask]) -> Pixels:
+    async def _open(self, data: bytes, asks: Sequence[Ask], call: Call) -> Pixels:
         """The photo by its header; every box lies in it. Nothing is decoded yet."""
         header = await self._header(data, asks)
         for ask in asks:
             named(ask.box, header)
-        return Pixels(header, self._budget, lambda scale: self._decode(data, header, scale, asks))
+        return Pixels(header, self._budget, lambda scale: self._decode(data, header, scale, asks, call))
 
-    async def _answers(self, asks: Sequence[Ask], pixels: Pixels, call: Call, keep: bool = False) -> _Round:
+    async def _answers(self, asks: Sequence[Ask], pixels: Pixels, call: Call, keep: bool = False) -> Round:
         """All asks, whoever finds regions for them, and whoever completes them, answered. The photo is decoded as fine
         as is needed, and given back as soon as nobody needs it, unless it is to be kept."""
         served = self.predictors
-        done = _Round({ask.name: source(ask.predictor.specification, ask.box, ask.options, served) for ask in asks})
+        done = Round({ask.name: source(ask.predictor.specification, ask.box, ask.options, served) for ask in asks})
         completers = along.completers(asks, done.sources, served)
         rest = [*asks, *along.locators(asks, done.sources, served), *chain(*completers.values())]
         try:
@@ -221,7 +188,7 @@ class Pipeline:
                     turn = [ask for ask in able if not ask.only] or able
                     rest = [ask for ask in rest if ask not in turn]
                     await self._begin(turn, done, pixels, call, group)
-                await _prepared(done.works)
+                await all_prepared(done.works)
                 if not keep:
                     pixels.release()  # the next photo may be decoded while this one waits for the device
         except ExceptionGroup as several:
@@ -233,27 +200,27 @@ class Pipeline:
         return done
 
     async def _begin(
-        self, asks: Sequence[Ask], done: _Round, pixels: Pixels, call: Call, group: asyncio.TaskGroup
+        self, asks: Sequence[Ask], done: Round, pixels: Pixels, call: Call, group: asyncio.TaskGroup
     ) -> None:
         """Sets predictors to work whose regions can be told now, on pixels that are fine enough for all of them."""
         header = pixels.header
         regions = {ask.name: await self._regions(ask, done, header, call) for ask in asks}
         scales = (scale_for(ask.predictor.specification, region) for ask in asks for region in regions[ask.name])
         if not pixels.fine_enough(scale := max(scales, default=0.0)):
-            await _prepared(done.works)
+            await all_prepared(done.works)
             await pixels.at(scale)
         if done.decoded is None:
             done.decoded = self.clock()
         for ask in asks:
             located = done.sources[ask.name] in done.works
-            locate_ms = self._since(done.decoded) if located else None
+            locate_ms = call.trail.add("locate", done.decoded, self.clock(), ask.name) if located else None
             done.works[ask.name] = []
             for region in regions[ask.name]:
                 preparing = group.create_task(self._prepare(ask, pixels.photo, region, call, locate_ms))
                 answering = group.create_task(self._answer(ask, preparing, header, call))
-                done.works[ask.name].append(_Work(preparing, answering))
+                done.works[ask.name].append(Work(preparing, answering))
 
-    async def _completed(self, ask: Ask, by: Sequence[Ask], done: _Round, call: Call) -> Outcome:
+    async def _completed(self, ask: Ask, by: Sequence[Ask], done: Round, call: Call) -> Outcome:
         """The answer with what others said of its regions. Where they fail it stays as it was, and the log says so."""
         outcome = done.outcomes[ask.name][0]
         if isinstance(outcome, Problem):
@@ -272,7 +239,7 @@ class Pipeline:
         timings = outcome.timings.model_copy(update={"complete": self._since(done.found[ask.name])})
         return Answer(value, encoded, timings)
 
-    async def _regions(self, ask: Ask, done: _Round, header: Header, call: Call) -> list[Region]:
+    async def _regions(self, ask: Ask, done: Round, header: Header, call: Call) -> list[Region]:
         """What the predictor reads: at least one region, all of the photo where nothing was found, unless it is asked
         about what was found only."""
         name, margin = done.sources[ask.name], ask.predictor.specification.margin
@@ -290,7 +257,7 @@ class Pipeline:
             return [cut for region in found if (cut := around(region, margin, header))] or [whole(header)]
         return [framed(region, margin, header) or whole(header) for region in found[:1]] or [whole(header)]
 
-    async def _found(self, name: str, work: _Work, header: Header, call: Call) -> list[Region] | None:
+    async def _found(self, name: str, work: Work, header: Header, call: Call) -> list[Region] | None:
         """The regions in the answer of the predictor `name`; None where it failed, which is counted."""
         outcome = await work.answering
         try:
@@ -311,17 +278,21 @@ class Pipeline:
         except PhotoError as error:
             raise self._bad_input(error, asks) from error
 
-    async def _decode(self, data: bytes, header: Header, scale: float, asks: Sequence[Ask]) -> Photo:
+    async def _decode(self, data: bytes, header: Header, scale: float, asks: Sequence[Ask], call: Call) -> Photo:
         try:
-            photo, seconds = await self._in_thread(self._timed, decode, data, header, scale)
+            photo, began, ended = await self._in_thread(self._timed, decode, data, header, scale)
         except PhotoError as error:
             raise self._bad_input(error, asks) from error
-        self._metrics.stage("decode", seconds)
+        self._passed(call, "decode", began, ended)
         return photo
 
-    def _timed(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> tuple[T, float]:
+    def _timed(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> tuple[T, float, float]:
         began = self.clock()
-        return work(*args, **kwargs), self.clock() - began
+        return work(*args, **kwargs), began, self.clock()
+
+    def _passed(self, call: Call, stage: Stage, began: float, ended: float, name: str | None = None) -> None:
+        self._metrics.stage(stage, ended - began, name)
+        call.trail.add(stage, began, ended, name)
 
     def _bad_input(self, error: PhotoError, asks: Sequence[Ask]) -> Problem:
         for ask in asks:
@@ -330,21 +301,21 @@ class Pipeline:
 
     async def _prepare(
         self, ask: Ask, photo: Photo, region: Region, call: Call, locate_ms: float | None
-    ) -> _Prepared | Problem:
+    ) -> Prepared | Problem:
         began = self.clock()
         self._coming[ask.name] += 1
         try:
             item = await self._in_thread(ask.predictor.prepare, photo, region, ask.options)
-            milliseconds = self._since(began)
-            self._metrics.stage("prepare", milliseconds / 1000, ask.name)
-            return _Prepared(item, region, milliseconds, locate_ms)
+            ended = self.clock()
+            self._passed(call, "prepare", began, ended, ask.name)
+            return Prepared(item, region, as_ms(ended - began), locate_ms)
         except Exception as error:
             return problem_of(error, ask.name, call.request_id)
         finally:
             self._coming[ask.name] -= 1
 
     async def _answer(
-        self, ask: Ask, preparing: "asyncio.Task[_Prepared | Problem]", header: Header, call: Call
+        self, ask: Ask, preparing: "asyncio.Task[Prepared | Problem]", header: Header, call: Call
     ) -> Outcome:
         prepared = await preparing
         if isinstance(prepared, Problem):
@@ -353,6 +324,7 @@ class Pipeline:
             row = await self._batcher.submit(ask.name, prepared.item, deadline=call.deadline)
             began = self.clock()
             value, encoded = await self._in_thread(finished, ask, row.output, header, prepared.region)
+            ended = self.clock()
         except Exception as error:
             return problem_of(error, ask.name, call.request_id)
         timings = TaskTimings(
@@ -360,10 +332,11 @@ class Pipeline:
             prepare=prepared.milliseconds,
             queue=round(row.queue_s * 1000, 2),
             device=round(row.device_s * 1000, 2),
-            finish=self._since(began),
+            finish=as_ms(ended - began),
         )
-        self._metrics.stage("queue", row.queue_s, ask.name)
-        self._metrics.stage("finish", timings.finish / 1000, ask.name)
+        self._passed(call, "queue", row.taken - row.queue_s, row.taken, ask.name)
+        call.trail.add("device", row.batch.started, row.batch.ended, ask.name, row.batch)
+        self._passed(call, "finish", began, ended, ask.name)
         return Answer(value, encoded, timings)
 
     async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -378,14 +351,4 @@ class Pipeline:
             raise
 
     def _since(self, began: float) -> float:
-        return _ms(self.clock() - began)
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 2)
-
-
-async def _prepared(works: Mapping[str, Sequence[_Work]]) -> None:
-    """Returns once nobody needs the pixels any more."""
-    if preparing := [work.preparing for some in works.values() for work in some]:
-        await asyncio.wait(preparing)
+        return as_ms(self.clock() - began)

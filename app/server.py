@@ -6,6 +6,7 @@ import logging
 import socket
 import sys
 from collections.abc import Callable, Coroutine
+from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -32,8 +33,10 @@ class Server(uvicorn.Server):
         batcher: Batcher,
         stop: Callable[[], Coroutine[None, None, None]],
         ready: Callable[[], None],
+        drain_delay_s: float = 0.0,
     ) -> None:
         super().__init__(config)
+        self.drain_delay_s = drain_delay_s
         self.batcher = batcher
         self.stop = stop
         self.ready = ready
@@ -52,12 +55,28 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self.waiting:
             self.waiting.cancel()
+        was_ready = self.batcher.ready
+        self.batcher.leave()
+        if was_ready:  # else no balancer sends photos here
+            await self.linger()
         stopping = asyncio.create_task(self.stop())
         await super().shutdown(sockets)
         await stopping
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit:  # who asks twice will not wait
+            self.drain_delay_s = 0.0
+        super().handle_exit(sig, frame)
 
-def configured(application: ASGIApp, settings: Settings, access_log: bool) -> uvicorn.Config:
+    async def linger(self) -> None:
+        """Takes photos a while after readiness has ended, until balancers have seen it; a second signal ends this."""
+        now = asyncio.get_running_loop().time
+        began = now()
+        while now() < began + self.drain_delay_s:  # noqa: ASYNC110 - a signal's handler may end it
+            await asyncio.sleep(0.05)
+
+
+def configured(application: ASGIApp, settings: Settings) -> uvicorn.Config:
     config = uvicorn.Config(
         application,
         loop="uvloop" if sys.platform != "win32" else "asyncio",
@@ -66,7 +85,7 @@ def configured(application: ASGIApp, settings: Settings, access_log: bool) -> uv
         lifespan="on",
         log_config=None,
         log_level=settings.log_level,
-        access_log=access_log,
+        access_log=False,  # `app.logs` has a line for each request, without what callers write
         server_header=False,
         # Always said: uvicorn would by itself believe whoever asks from loopback, and a variable of its own.
         proxy_headers=bool(settings.trusted_proxies),
@@ -88,13 +107,6 @@ def warn_of_exposure(settings: Settings, address: str) -> None:
             "CARLENS_KEYS_FILE, or put a proxy before it that asks for them.",
             address,
         )
-
-
-def start_log(settings: Settings, who: str = "") -> None:
-    """Log lines on stderr; `who` tells the processes of one service apart."""
-    form = f"%(asctime)s {who}%(levelname)s %(name)s: %(message)s"
-    logging.basicConfig(level=settings.log_level.upper(), format=form)
-    logging.getLogger("PIL").setLevel(logging.INFO)  # below that it writes out EXIF: who took a photo, and where
 
 
 def leave(*_: object) -> None:

@@ -4,12 +4,13 @@ import ipaddress
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from limits import parse_many
-from pydantic import Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from app import sources
 from models.backends import AUTO, NAMES
 
 MIB = 1024 * 1024
@@ -18,13 +19,28 @@ Names = Annotated[list[str], NoDecode]
 """Separated by commas in the environment."""
 
 LogLevel = Literal["critical", "error", "warning", "info", "debug"]
+LogFormat = Literal["json", "text"]
 
 
 class Settings(BaseSettings):
-    """Read from the environment, `CARLENS_PORT=9000` and so on; an argument wins over the environment. A value out
-    of its bounds is refused at start with the name of the setting."""
+    """Read from the environment, `CARLENS_PORT=9000` and so on, then from `.env`, then from a TOML file, `port = 9000`;
+    an argument wins over all of them. A value out of its bounds is refused at start with the name of the setting, and
+    so is a name that is none."""
 
-    model_config = SettingsConfigDict(env_prefix="CARLENS_", env_ignore_empty=True, frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="CARLENS_",
+        env_file=sources.DOTENV,
+        dotenv_filtering="match_prefix",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+    )
+
+    config: Path | None = Field(
+        default=None,
+        description="TOML file of settings by their names in small letters, as `port = 9000`; `carlens.toml` in the "
+        "working directory is read unasked. Set in the environment or in `.env`.",
+    )
 
     host: str = Field(
         default="127.0.0.1",
@@ -100,6 +116,7 @@ class Settings(BaseSettings):
         default=10_000,
         ge=50,
         le=3_600_000,
+        validate_default=True,
         description="Milliseconds from the first byte to the answer where a request has no `X-Deadline-Ms`.",
     )
     body_timeout_s: float = Field(
@@ -142,6 +159,34 @@ class Settings(BaseSettings):
         "`*` for all. None by default: a page from elsewhere cannot read what is answered.",
     )
     log_level: LogLevel = Field(default="info", description="Least severe messages that are logged.")
+    drain_delay_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=3600,
+        description="Seconds at shutdown between `/health/ready` turning 503 and the end of taking photos, so that a "
+        "balancer that asks it every few seconds sends no more; the grace time follows.",
+    )
+    log_format: LogFormat = Field(
+        default="json",
+        description="Form of a log line: `json`, an object, or `text`, for people.",
+    )
+    access_log: bool = Field(default=True, description="Whether each request is logged, one line when it is answered.")
+    traces: bool = Field(
+        default=False,
+        description="Whether each request is traced, by OpenTelemetry and to where the `OTEL_` variables say; needs "
+        "`carlens[traces]`.",
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return sources.ordered(settings_cls, init_settings, dotenv_settings)
 
     @field_validator("predictors", "trusted_proxies", "cors_origins", mode="before")
     @classmethod
@@ -157,7 +202,7 @@ class Settings(BaseSettings):
             raise ValueError(f"unknown backend {', '.join(unknown)}: one of {', '.join((AUTO, *NAMES))}")
         return value
 
-    @field_validator("log_level", "device", "backend", mode="before")
+    @field_validator("log_level", "log_format", "device", "backend", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
@@ -188,18 +233,18 @@ class Settings(BaseSettings):
                 raise ValueError(f"{one!r} is no origin: https://host, or https://host:port, and nothing after it")
         return value
 
-    @field_validator("weights_dir", "cache_dir", "keys_file")
+    @field_validator("config", "weights_dir", "cache_dir", "keys_file")
     @classmethod
     def _home(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser()
 
-    @model_validator(mode="after")
-    def _deadlines_fit(self) -> Self:
-        if self.default_deadline_ms > self.max_deadline_ms:
-            raise ValueError(
-                f"default_deadline_ms ({self.default_deadline_ms}) is over max_deadline_ms ({self.max_deadline_ms})"
-            )
-        return self
+    @field_validator("default_deadline_ms")
+    @classmethod
+    def _deadlines_fit(cls, value: int, known: ValidationInfo) -> int:
+        largest = known.data.get("max_deadline_ms", value)
+        if value > largest:
+            raise ValueError(f"default_deadline_ms ({value}) is over max_deadline_ms ({largest}): lower it")
+        return value
 
     @property
     def backends(self) -> dict[str, str]:

@@ -83,4 +83,6 @@ def _summed(told: Iterable[Families]) -> Families:
 def _added(one: Sample, other: Sample) -> Sample:
     if one.name.endswith("_created"):  # the time since when it is counted
         return one._replace(value=min(one.value, other.value))
+    if one.name.endswith("_info"):  # the same is true of all, once
+        return one
     return one._replace(value=one.value + other.value)

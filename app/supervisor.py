@@ -98,7 +98,7 @@ class Supervisor:
         return self._stopping_until is not None and not any(self._living())
 
     def stop(self, *_: object) -> None:
-        """A signal's handler: let all workers answer what they took, and end."""
+        """A signal's handler: let all workers answer what they took, and end; the second time, without delay."""
         self._events.put(None)
 
     def patience(self) -> float | None:
@@ -179,13 +179,13 @@ class Supervisor:
         self._started_again += 1
 
     def _end(self) -> None:
-        if self._stopping_until is not None:
-            return
-        self._stopping_until = self._clock() + self._stop_s
+        again = self._stopping_until is not None
+        if not again:
+            self._stopping_until = self._clock() + self._stop_s
         for slot in self.slots:
             slot.due = None
             if slot.worker:
-                slot.worker.send(Stop())
+                slot.worker.send(Stop(at_once=again))
 
     def _gather(self) -> None:
         """Go on with the figures that were asked for. One who asks while others are answered waits for the next round:
@@ -204,9 +204,13 @@ class Supervisor:
                 slot.owes = True
                 slot.worker.send(Tell())
 
+    def text(self) -> bytes:
+        """What all workers told last, and what is known of themselves, as Prometheus text."""
+        return self._sums.text(self._own())
+
     def _answer(self) -> None:
         self._gathering_until = None
-        text = self._sums.text(self._own())
+        text = self.text()
         for slot in self._asked:
             if slot.worker:
                 slot.worker.send(Sum(text))

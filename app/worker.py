@@ -10,10 +10,11 @@ from multiprocessing.connection import Connection
 import typer
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app import logs
 from app.child import ignore_interrupts
 from app.commands.inside import build, choose
 from app.link import Link, Order, Said
-from app.server import Server, configured, leave, start_log
+from app.server import Server, configured, leave
 from app.settings import Settings
 from app.shares import Share
 
@@ -30,8 +31,10 @@ class WorkerServer(Server):
         if not self.should_exit:
             self.ready()
 
-    def end(self) -> None:
+    def end(self, at_once: bool) -> None:
         """From any thread."""
+        if at_once:
+            self.drain_delay_s = 0.0
         self.should_exit = True
 
 
@@ -55,7 +58,6 @@ def work(
     listener: socket.socket,
     pipe: "Connection[Said, Order]",
     at_once: bool,
-    access_log: bool,
 ) -> None:
     """Serves until the supervisor says stop or is gone. Connections are accepted `at_once`, or only when the
     predictors are loaded: then no photo goes to a worker that cannot answer while another can."""
@@ -65,11 +67,11 @@ def work(
     own = settings.model_copy(
         update={"device": share.device, "decode_threads": settings.decode_threads or share.threads}
     )
+    logs.start(own, f"worker {share.number}")
     try:
         application = build(own, choose(own, threads=share.threads), link.sums)
     except typer.Exit as failed:
         sys.exit(failed.exit_code)
-    start_log(own, f"worker {share.number} ")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, leave)
     state = application.state
@@ -77,8 +79,10 @@ def work(
     async def settled() -> None:
         await server.settle()
 
-    config = configured(application if at_once else held(application, settled), own, access_log)
-    server = WorkerServer(config, state.batcher, state.stop, lambda: link.settled(state.batcher.ready))
+    config = configured(application if at_once else held(application, settled), own)
+    server = WorkerServer(
+        config, state.batcher, state.stop, lambda: link.settled(state.batcher.ready), own.drain_delay_s
+    )
     link.serve(state.metrics.registry, server.end)
     try:
         server.run(sockets=[listener])

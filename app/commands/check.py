@@ -1,4 +1,4 @@
-"""`carlens check`: whether this machine, these settings and these weights would serve."""
+"""`carlens check`: whether this machine, these settings and these weights would serve, and what would be served."""
 
 import asyncio
 
@@ -6,11 +6,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from app import keys
-from app.commands.inside import choose, fail, read_settings, running
+from app import keys, ports
+from app.commands.inside import choose, devices, fail, read_settings, running
 from app.limits import Limits
 from app.schemas import AnyPredictor
-from app.settings import Settings
+from app.settings import Settings, cores
 
 COLUMNS = ("name", "state", "version", "weights", "backend", "device")
 
@@ -36,19 +36,41 @@ def guarded(settings: Settings) -> None:
         typer.echo(f"Keys: {', '.join(shown) or 'none'}")
 
 
-def check() -> None:
-    """Load and warm every predictor as `serve` would: settings, keys, manifests, hashes of weights, device.
+def port_problem(settings: Settings) -> str | None:
+    """Why the port cannot be listened on; None where it is free."""
+    try:
+        ports.bound(settings.host, settings.port, 1).close()
+    except ports.PortError as error:
+        return str(error)
+    return None
 
-    Exit code 0 where all are ready, 1 where one is not, 2 where a setting is wrong.
+
+def plan(settings: Settings) -> str:
+    """What `serve` would do, in a line."""
+    on = devices(settings)
+    count = settings.workers or len(on)
+    who = f"{count} workers on {', '.join(on[:count])}" if count > 1 else f"one process on {on[0]}"
+    port = f"{settings.host}:{settings.port}" if settings.port else f"any free port of {settings.host}"
+    return f"`carlens serve` would listen on {port}, with {who} and {cores()} cores of the CPU."
+
+
+def check() -> None:
+    """Try all that `serve` needs: settings, keys, port, device, manifests and hashes of weights, predictors warmed.
+
+    Exit code 0 where it would serve, 1 where it would not, 2 where a setting is wrong.
     """
     settings = read_settings()
     guarded(settings)
-    served, failed = asyncio.run(examine(settings, choose(settings)))
+    chosen = choose(settings)
+    told = plan(settings)
+    served, failed = asyncio.run(examine(settings, chosen))
     table = Table(*(column.capitalize() for column in COLUMNS))
     for model in served:
         table.add_row(*(str(model[column]) for column in COLUMNS))
     Console().print(table)
-    for reason in failed.values():
+    taken = port_problem(settings)
+    for reason in [*failed.values(), *([taken] if taken else [])]:
         typer.echo(f"carlens: {reason}", err=True)
-    if failed:
+    if failed or taken:
         raise typer.Exit(1)
+    typer.echo(told)

@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 import httpx
 import typer
 from fastapi import FastAPI
-from pydantic import ValidationError
 
+from app import configuration
 from app.batcher import Batcher
 from app.main import create_app
 from app.routes.metrics import Read
@@ -29,13 +29,24 @@ def fail(message: str, code: int = 1) -> NoReturn:
 
 
 def read_settings(**given: Any) -> Settings:
-    """Settings from the environment, and those `given` that are not None; a bad one is one line and exit 2."""
+    """Settings from wherever they are set, first what is `given` and not None; each wrong one is a line, and exit 2."""
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        fail(f"the setting {name} (CARLENS_{name.upper()}) is wrong: {first['msg']}; it was {first['input']!r}", 2)
+        return configuration.read({name: value for name, value in given.items() if value is not None})
+    except configuration.WrongSettings as wrong:
+        for line in wrong.lines:
+            typer.echo(f"carlens: {line}", err=True)
+        raise typer.Exit(2) from wrong
+
+
+def as_set(settings: Settings, *names: str) -> str:
+    """Those of the settings that have not their default, in brackets, for whoever has to mend one of them."""
+    held = {name: getattr(settings, name) for name in names}
+    told = [
+        f"CARLENS_{name.upper()}={configuration.shown(name, value)}"
+        for name, value in held.items()
+        if value != Settings.model_fields[name].default
+    ]
+    return f" ({', '.join(told)})" if told else ""
 
 
 def choose(settings: Settings, wanted: list[str] | None = None, threads: int | None = None) -> dict[str, AnyPredictor]:
@@ -50,9 +61,9 @@ def choose(settings: Settings, wanted: list[str] | None = None, threads: int | N
             threads=threads,
         )
     except registry.RegistryError as error:
-        fail(str(error), 2)
+        fail(f"{error}{as_set(settings, 'predictors', 'backend', 'weights_dir')}", 2)
     except Exception as error:  # whatever an outside package raises
-        fail(str(error) or type(error).__name__)
+        fail(f"{str(error) or type(error).__name__}{as_set(settings, 'backend', 'weights_dir')}")
 
 
 def build(settings: Settings, predictors: Mapping[str, AnyPredictor], read_metrics: Read | None = None) -> FastAPI:
@@ -71,7 +82,7 @@ def devices(settings: Settings) -> list[str]:
     try:
         return backends.devices(settings.device)
     except ValueError as error:
-        fail(str(error))
+        fail(f"{error}{as_set(settings, 'device')}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
+from app import logs, ports
 from app.child import Child
 from app.commands.inside import build, choose, devices, fail, read_settings
 from app.link import Said
-from app.server import BACKLOG, FLUSH_S, Server, configured, leave, start_log, warn_of_exposure
+from app.server import BACKLOG, FLUSH_S, Server, configured, leave, warn_of_exposure
 from app.settings import LogLevel, Settings, cores
 from app.shares import Share, shares
 from app.supervisor import Supervisor
@@ -23,12 +24,10 @@ SLACK_S = 2
 
 def listen(host: str, port: int) -> socket.socket:
     """The listening socket, bound before anything is loaded; a port in use is one line and exit 1."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except (OSError, OverflowError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        fail(f"cannot listen on {host}:{port}: {reason}. Choose another with --port or CARLENS_PORT.")
+        return ports.bound(host, port, BACKLOG)
+    except ports.PortError as error:
+        fail(str(error))
 
 
 def base_url(listener: socket.socket) -> str:
@@ -42,19 +41,20 @@ def announce(address: str) -> None:
     typer.echo(f"carlens answers at {address} - try it at {address}/docs (Ctrl-C stops it)")
 
 
-def supervise(settings: Settings, given: list[Share], listener: socket.socket, access_log: bool) -> int:
+def supervise(settings: Settings, given: list[Share], listener: socket.socket) -> int:
     """Several workers until a signal; the exit code."""
-    start_log(settings, "supervisor ")
+    logs.start(settings, "supervisor")
     warn_of_exposure(settings, listener.getsockname()[0])
 
     def start(number: int, at_once: bool, hear: Callable[[Said | int], None]) -> Child:
         def arguments(pipe: "Connection[Any, Any]") -> tuple[object, ...]:
-            return given[number], settings, listener, pipe, at_once, access_log
+            return given[number], settings, listener, pipe, at_once
 
         return Child(f"carlens-worker-{number}", work, arguments, hear)
 
     address = base_url(listener)
-    supervisor = Supervisor(len(given), start, lambda: announce(address), settings.grace_s + FLUSH_S + SLACK_S)
+    stop_s = settings.drain_delay_s + settings.grace_s + FLUSH_S + SLACK_S
+    supervisor = Supervisor(len(given), start, lambda: announce(address), stop_s)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, supervisor.stop)
     return supervisor.run()
@@ -73,11 +73,14 @@ def serve(
         LogLevel | None, typer.Option(help="How much is logged (CARLENS_LOG_LEVEL). Default: info.")
     ] = None,
     access_log: Annotated[
-        bool, typer.Option("--access-log", help="Log every request; metrics count them anyway.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--access-log/--no-access-log", help="A line for each request (CARLENS_ACCESS_LOG). Default: yes."
+        ),
+    ] = None,
 ) -> None:
     """Start the service. Stops at SIGTERM or Ctrl-C once what was taken is answered."""
-    settings = read_settings(host=host, port=port, workers=workers, log_level=log_level)
+    settings = read_settings(host=host, port=port, workers=workers, log_level=log_level, access_log=access_log)
     with listen(settings.host, settings.port) as listener:
         predictors = choose(settings)
         shared = [settings.device] if settings.workers == 1 else devices(settings)
@@ -85,17 +88,19 @@ def serve(
         if count > 1:
             # One socket for all: each takes what it can, and what waits at it is lost with no worker. With SO_REUSEPORT
             # each would have a queue of its own, and lose that.
-            code = supervise(settings, shares(count, shared, cores()), listener, access_log)
+            code = supervise(settings, shares(count, shared, cores()), listener)
             raise typer.Exit(code)
+        logs.start(settings)
         application = build(settings, predictors)
-        start_log(settings)
         warn_of_exposure(settings, listener.getsockname()[0])
-        signal.signal(signal.SIGTERM, leave)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, leave)
         state = application.state
         server = Server(
-            configured(application, settings, access_log),
+            configured(application, settings),
             state.batcher,
             state.stop,
             lambda: announce(base_url(listener)),
+            settings.drain_delay_s,
         )
         server.run(sockets=[listener])

@@ -44,6 +44,8 @@ def router(names: Iterable[str], batcher: Batcher) -> APIRouter:
         states = {name: batcher.state(name) for name in wanted}
         if batcher.ready:
             return schemas.Ready(ready=True, predictors=states)
+        if batcher.leaving:
+            raise errors.ShuttingDown("The service stops: send photos to another instance.", retry_after_s=RETRY_S)
         missing = [f"{name} ({state})" for name, state in states.items() if state != "ready"]
         detail = f"Not ready: {', '.join(missing)}." if missing else "The device takes no photos: it has stopped."
         raise errors.NotReady(detail, retry_after_s=RETRY_S, extra={"ready": False, "predictors": states})

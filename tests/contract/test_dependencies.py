@@ -109,7 +109,12 @@ def imported(folder: Path) -> Iterator[tuple[Path, str]]:
 
 @pytest.mark.parametrize(
     ("package", "extras"),
-    [("app", []), ("models", ["cpu", "gpu"]), ("training", ["train"]), ("tests", ["train", "dev"])],
+    [
+        ("app", ["traces"]),
+        ("models", ["cpu", "gpu"]),
+        ("training", ["train"]),
+        ("tests", ["traces", "train", "dev"]),
+    ],
 )
 def test_what_is_imported_is_declared(root: Path, package: str, extras: list[str]) -> None:
     groups = declared(root)

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from typing import Annotated, Any
 
 import pytest
@@ -73,7 +74,7 @@ def gateway(metrics: Metrics, *, broken_by: Exception | None = None, ticks: list
     if broken_by is not None:
         app.add_middleware(Breaking, error=broken_by)
     clock = iter(ticks or [])
-    app.add_middleware(RequestContext, metrics=metrics, **({"clock": lambda: next(clock)} if ticks else {}))
+    app.add_middleware(RequestContext, metrics=metrics, clock=(lambda: next(clock)) if ticks else time.monotonic)
     return app
 
 

@@ -15,7 +15,7 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from app import cli
+from app import cli, configuration
 from app.commands import inside, serve
 from app.commands.predict import Outcome, as_table
 from app.schemas import AnyPredictor
@@ -38,6 +38,7 @@ def install(monkeypatch: pytest.MonkeyPatch, installed: dict[str, AnyPredictor])
     points = [SimpleNamespace(name=name, value="tests", load=partial(factory, one)) for name, one in installed.items()]
     monkeypatch.setattr("models.registry.entry_points", lambda group: points if group == GROUP else [])
     monkeypatch.setenv("CARLENS_DEVICE", "cpu")
+    monkeypatch.setenv("CARLENS_PORT", "0")
     monkeypatch.setenv("COLUMNS", "200")
 
 
@@ -419,6 +420,52 @@ def test_a_device_that_is_not_there_is_one_line(
     assert code == 1
     assert err.count("\n") == 1
     assert "cuda:77" in err
+
+
+def test_check_says_what_would_be_served_and_who_has_the_port(
+    fakes: dict[str, AnyPredictor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "would listen on any free port of 127.0.0.1, with one process on cpu" in run("check")[1]
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setenv("CARLENS_PORT", str(taken.getsockname()[1]))
+        code, out, err = run("check")
+    assert code == 1
+    assert "brightness" in out
+    assert "would listen" not in out
+    assert "Address already in use" in err
+
+
+@pytest.fixture
+def settings_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = metadata.EntryPoint("settings", "app.commands.settings:settings", cli.GROUP)
+    monkeypatch.setattr(cli, "entry_points", lambda: {"settings": point})
+
+
+@pytest.mark.usefixtures("fakes", "settings_command")
+def test_settings_shows_what_holds_and_where_it_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "carlens.toml").write_text("port = 1234\nqueue_limit = 5\n")
+    monkeypatch.setenv("CARLENS_PORT", "4321")
+    code, out, err = run("settings")
+    assert (code, err) == (0, "")
+    rows = {cells[0].strip(): cells[1:] for line in out.splitlines() if len(cells := line.strip("│").split("│")) == 3}
+    assert set(rows) == {f"CARLENS_{name.upper()}" for name in Settings.model_fields}
+    assert [cell.strip() for cell in rows["CARLENS_PORT"]] == ["4321", "environment"]
+    assert rows["CARLENS_QUEUE_LIMIT"][0].strip() == "5"
+    assert rows["CARLENS_QUEUE_LIMIT"][1].strip()
+    assert [cell.strip() for cell in rows["CARLENS_GRACE_S"]] == ["20.0", ""]
+
+
+@pytest.mark.usefixtures("settings_command")
+def test_settings_writes_the_table_into_a_page_that_has_marks(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("no marks\n")
+    code, _, err = run("settings", "--write", page)
+    assert code == 1
+    assert "lacks the lines" in err
+    assert page.read_text() == "no marks\n"
+    page.write_text(f"before\n{configuration.BEGIN}{configuration.END}after\n")
+    assert run("settings", "--write", page) == (0, "", "")
+    assert configuration.table() in page.read_text()
 
 
 def test_choose_keeps_the_order_asked_for(fakes: dict[str, AnyPredictor]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.lane import Answer, Expired, Item, Lane, ServiceTime, Unanswered
+from app.lane import Answer, Batch, Expired, Item, Lane, ServiceTime, Unanswered
 from models.predictor import Arrays
 from tests.unit.app.doubler import INPUTS, Doubler, item
 
@@ -107,7 +107,7 @@ def test_an_output_that_is_not_a_row_per_item_is_refused_with_a_hint(output: Any
 def test_an_item_is_settled_once() -> None:
     async def settle_twice() -> Answer | Unanswered:
         one = Item(item(1), 0.0, 0, 0.0, asyncio.get_running_loop().create_future())
-        answer = Answer({}, 0.0, 0.0, 1)
+        answer = Answer({}, 0.0, 0.0, Batch(1, 0.0, 0.0))
         one.settle(answer)
         one.settle(Expired())
         assert await one.future is answer

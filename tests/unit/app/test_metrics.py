@@ -69,6 +69,18 @@ def test_every_reason_is_counted(reason: Reason) -> None:
     assert value(metrics, "carlens_rejected_total", predictor="damage", reason=reason) == 2
 
 
+def test_a_request_is_refused_for_the_reason_of_its_code_or_the_one_that_is_given() -> None:
+    metrics = Metrics()
+    metrics.refused("/v1/damage", "overloaded")
+    metrics.refused("/v1/damage", "overloaded", "deadline")
+    metrics.refused("/v1/damage", "unauthenticated")
+    metrics.refused("unmatched", "not_found")
+    metrics.refused("/v1/damage", "a code of a plug-in's own")
+    for reason in ("full", "deadline", "auth", "backend"):
+        assert value(metrics, "carlens_http_rejected_total", route="/v1/damage", reason=reason) == 1
+    assert b"unmatched" not in metrics.text()
+
+
 def test_a_reason_nobody_knows_is_the_backends() -> None:
     metrics = Metrics()
     metrics.dropped("damage", "whatever the exception said")

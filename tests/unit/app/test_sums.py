@@ -93,3 +93,14 @@ def test_one_worker_alone_reads_as_without_a_supervisor() -> None:
         return [line for line in text.decode().splitlines() if "process_" not in line]
 
     assert own(sums.text()) == own(metrics.text())
+
+
+def test_what_runs_is_told_once_and_predictors_are_counted_by_worker() -> None:
+    one, other, sums = Metrics(), Metrics(), Sums()
+    for number, metrics in enumerate((one, other)):
+        metrics.serves(["damage"], "cuda:1", 8, lambda name: True)
+        sums.told(number, collected(metrics))
+    found = samples(sums)
+    (build,) = [labels for labels in found if labels[0] == "carlens_build_info"]
+    assert (build[1], found[build]) == ("cuda", 1)
+    assert (found["carlens_predictor_ready", "damage"], found["carlens_queue_limit", "damage"]) == (2, 16)

@@ -167,8 +167,9 @@ def test_stop_reaches_every_worker_and_none_starts_again() -> None:
     first, second, third = house.settle()
     house.say(third, -9)
     house.supervisor.handle(None)
-    house.supervisor.handle(None)
     assert first.orders == second.orders == [Stop()]
+    house.supervisor.handle(None)  # who asks twice will not wait
+    assert first.orders == second.orders == [Stop(), Stop(at_once=True)]
     house.say(first, 0)
     assert not house.supervisor.over
     house.say(second, 0)

@@ -18,7 +18,7 @@ def main() -> None:
     application = create_app(settings, {told.predictor: predictors[told.predictor]})
     with listen(settings.host, settings.port) as listener:
         state = application.state
-        config = configured(application, settings, access_log=False)
+        config = configured(application, settings)
         Server(config, state.batcher, state.stop, lambda: None).run(sockets=[listener])
 
 
