@@ -105,6 +105,10 @@ class Batcher:
         return next(lane for lane in reversed(self._device.lanes) if lane.name == which)
 
     @property
+    def device(self) -> str:
+        return self._device.name
+
+    @property
     def alive(self) -> bool:
         """Whether the device's thread runs."""
         thread = self._device.thread

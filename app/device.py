@@ -1,4 +1,4 @@
-"""The one thread that drives a device: it warms the predictors that another one loads, and runs what waits, in turns."""
+"""The one thread that drives a device: it warms what another one loads, and runs what waits, in turns."""
 
 import asyncio
 import logging
@@ -312,7 +312,8 @@ class Device:
                     for item, row in zip(group, rows, strict=True)
                 ]
             )
-        self._observer.batch(lane.name, len(group), size, seconds)
+        if lane.counted:
+            self._observer.batch(lane.name, len(group), size, seconds)
         return failure
 
     def _shrink(self, lane: Lane, group: list[Item], largest: int) -> bool:

@@ -138,6 +138,8 @@ class Lane:
         self.reason: str | None = None
         self.settled = asyncio.Event()
         """Set, on the event loop, once it is loading no more."""
+        self.counted = True
+        """Whether the observer is told of its batches: not of those that prove it before it serves."""
         self.retired = False
         """Whether it is only for those who hold it already: it leaves the device whenever nothing waits."""
         self.waiting: deque[Item] = deque()

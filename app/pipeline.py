@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app import along
-from app.ask import Answer, Ask, Call
+from app.ask import Answer, Ask, Call, Loaded
 from app.batcher import Batcher
 from app.budget import PixelBudget
 from app.errors import Problem, from_photo_error
@@ -23,9 +23,9 @@ from app.finish import completed, finished
 from app.locate import named, scale_for, source
 from app.metrics import Metrics
 from app.pixels import Pixels
-from app.schemas import AnyPredictor, TaskTimings
+from app.schemas import TaskTimings
 from app.settings import Settings
-from app.together import Joined, applicable, joined
+from app.together import Joined, joined
 from models.drawing import Drawn as Shape
 from models.drawing import draw_caption, draw_instances
 from models.join import Join
@@ -82,6 +82,7 @@ class _Prepared:
 class _Work:
     """One predictor busy with one region of the photo."""
 
+    ask: Ask
     preparing: "asyncio.Task[_Prepared | Problem]"
     answering: "asyncio.Task[Outcome]"
 
@@ -109,14 +110,14 @@ class Pipeline:
     def __init__(
         self,
         settings: Settings,
-        predictors: Mapping[str, AnyPredictor],
+        served: Mapping[str, Loaded],
         batcher: Batcher,
         metrics: Metrics,
         joins: Sequence[Join] = (),
         clock: Clock = time.monotonic,
     ) -> None:
-        self.predictors = dict(predictors)
-        self.joins = applicable(joins, predictors.values())
+        self.served = served  # changes while photos are on their way
+        self.joins = joins
         self.clock = clock
         self._batcher = batcher
         self._metrics = metrics
@@ -134,7 +135,7 @@ class Pipeline:
         for ask in asks:
             try:
                 # photos that are being decoded will stand in the queue before this one
-                self._batcher.admit(ask.name, call.deadline, items=self._coming[ask.name] + 1)
+                self._batcher.admit(ask.lane or ask.name, call.deadline, items=self._coming[ask.name] + 1)
             except Exception as error:
                 refused[ask.name] = problem_of(error, ask.name, call.request_id)
         return refused
@@ -192,8 +193,8 @@ class Pipeline:
                     lines += ask.predictor.caption(answers[ask.name].value)
                 except Exception as error:
                     raise problem_of(error, ask.name, call.request_id) from error
-            photo = pixels.photo
-            picture = await self._in_thread(lambda: encode(draw_caption(draw_instances(photo.pixels, shapes), lines)))
+            full = pixels.photo.pixels
+            picture = await self._in_thread(lambda: encode(draw_caption(draw_instances(full, shapes), lines)))
             return Drawn(picture, answers, done.decode_ms(began), self._since(drawing))
         finally:
             pixels.release()
@@ -208,10 +209,9 @@ class Pipeline:
     async def _answers(self, asks: Sequence[Ask], pixels: Pixels, call: Call, keep: bool = False) -> _Round:
         """All asks, whoever finds regions for them, and whoever completes them, answered. The photo is decoded as fine
         as is needed, and given back as soon as nobody needs it, unless it is to be kept."""
-        served = self.predictors
-        done = _Round({ask.name: source(ask.predictor.specification, ask.box, ask.options, served) for ask in asks})
-        completers = along.completers(asks, done.sources, served)
-        rest = [*asks, *along.locators(asks, done.sources, served), *chain(*completers.values())]
+        done = _Round({a.name: source(a.predictor.specification, a.box, a.options, self.served) for a in asks})
+        completers = along.completers(asks, done.sources, self.served)
+        rest = [*asks, *along.locators(asks, done.sources, self.served), *chain(*completers.values())]
         try:
             async with asyncio.TaskGroup() as group:
                 while rest:
@@ -251,7 +251,7 @@ class Pipeline:
             for region in regions[ask.name]:
                 preparing = group.create_task(self._prepare(ask, pixels.photo, region, call, locate_ms))
                 answering = group.create_task(self._answer(ask, preparing, header, call))
-                done.works[ask.name].append(_Work(preparing, answering))
+                done.works[ask.name].append(_Work(ask, preparing, answering))
 
     async def _completed(self, ask: Ask, by: Sequence[Ask], done: _Round, call: Call) -> Outcome:
         """The answer with what others said of its regions. Where they fail it stays as it was, and the log says so."""
@@ -296,7 +296,7 @@ class Pipeline:
         try:
             if isinstance(outcome, Problem):
                 raise outcome
-            regions = self.predictors[name].regions(outcome.value, header)
+            regions = work.ask.predictor.regions(outcome.value, header)
             found = [region for region in regions if around(region, 0.0, header)][:MOST_REGIONS]
         except Exception as error:
             self._metrics.located(name, "failed")
@@ -350,7 +350,7 @@ class Pipeline:
         if isinstance(prepared, Problem):
             return prepared
         try:
-            row = await self._batcher.submit(ask.name, prepared.item, deadline=call.deadline)
+            row = await self._batcher.submit(ask.lane or ask.name, prepared.item, deadline=call.deadline)
             began = self.clock()
             value, encoded = await self._in_thread(finished, ask, row.output, header, prepared.region)
         except Exception as error:

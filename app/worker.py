@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.child import ignore_interrupts
 from app.commands.inside import build, choose
 from app.link import Link, Order, Said
+from app.main import maker
 from app.server import Server, configured, leave, start_log
 from app.settings import Settings
 from app.shares import Share
@@ -21,8 +22,10 @@ from app.shares import Share
 class WorkerServer(Server):
     """Tells its supervisor once no predictor is loading any more."""
 
+    link: Link
+
     async def settle(self) -> None:
-        while not (self.batcher.settled or self.should_exit):  # noqa: ASYNC110 - a thread loads
+        while not (self.shelf.settled or self.should_exit):  # noqa: ASYNC110 - a thread loads
             await asyncio.sleep(0.05)
 
     async def announce(self) -> None:
@@ -30,9 +33,9 @@ class WorkerServer(Server):
         if not self.should_exit:
             self.ready()
 
-    def end(self) -> None:
-        """From any thread."""
-        self.should_exit = True
+    def hear(self) -> None:
+        """What the supervisor orders; SIGHUP is for it."""
+        self.link.changes(self.shelf.do)
 
 
 def held(application: ASGIApp, until: Callable[[], Awaitable[None]]) -> ASGIApp:
@@ -66,7 +69,8 @@ def work(
         update={"device": share.device, "decode_threads": settings.decode_threads or share.threads}
     )
     try:
-        application = build(own, choose(own, threads=share.threads), link.sums)
+        predictors, make = choose(own, threads=share.threads), maker(own, share.threads)
+        application = build(own, predictors, link.sums, make, link.spread)
     except typer.Exit as failed:
         sys.exit(failed.exit_code)
     start_log(own, f"worker {share.number} ")
@@ -78,7 +82,8 @@ def work(
         await server.settle()
 
     config = configured(application if at_once else held(application, settled), own, access_log)
-    server = WorkerServer(config, state.batcher, state.stop, lambda: link.settled(state.batcher.ready))
+    server = WorkerServer(config, state.shelf, state.stop, lambda: link.settled(state.shelf.ready))
+    server.link = link
     link.serve(state.metrics.registry, server.end)
     try:
         server.run(sockets=[listener])

@@ -16,7 +16,7 @@ from models.predictor import Card, Input, Licence
 SHIPPED = Path(__file__).parent / "weights"
 SCALE = ".int8_scale"
 BESIDE = "@"
-"""Between name and version in the names of files that are served beside `NAME.json`, to whoever asks for that version."""
+"""Between name and version in the names of files that are served beside `NAME.json`, to those who ask for them."""
 
 Kind = Literal["instances", "classifier", "heads", "boxes"]
 """What weights give, and so which predictor serves them."""

@@ -80,7 +80,8 @@ def create(
 
 def versions(name: str, weights_dir: Path | None) -> list[str]:
     """The versions of that name that lie beside it in the folder, as `NAME@VERSION.json` and `.safetensors`."""
-    return sorted(stem.partition(BESIDE)[2] for stem in _files(weights_dir) if stem.partition(BESIDE)[0] == name != stem)
+    pairs = (stem.split(BESIDE, 1) for stem in _files(weights_dir) if BESIDE in stem)
+    return sorted(version for owner, version in pairs if owner == name)
 
 
 def _settings(

@@ -29,9 +29,11 @@ async def running(app: FastAPI, *, settled: bool = True) -> AsyncIterator[httpx.
         httpx.AsyncClient(transport=transport, base_url="http://carlens", timeout=30) as client,
     ):
         if settled:
-            batcher = app.state.batcher
-            names = (await client.get("/health/ready")).json()["predictors"]
-            await until(lambda: all(batcher.state(name) != "loading" for name in names))
+            await until(lambda: bool(app.state.shelf.settled))
+            for entry in app.state.shelf.entries:
+                forget = getattr(entry.made, "forget", None)
+                if forget is not None:
+                    forget()
         yield client
 
 

@@ -2,16 +2,19 @@
 
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Annotated, Any
 
 import typer
 
+from app.changes import Change
 from app.child import Child
 from app.commands.inside import build, choose, devices, fail, read_settings
 from app.link import Said
-from app.server import BACKLOG, FLUSH_S, Server, configured, leave, start_log
+from app.main import maker
+from app.server import BACKLOG, FLUSH_S, Server, configured, leave, on_hangup, start_log
 from app.settings import LogLevel, Settings, cores
 from app.shares import Share, shares
 from app.supervisor import Supervisor
@@ -56,6 +59,8 @@ def supervise(settings: Settings, given: list[Share], listener: socket.socket, a
     supervisor = Supervisor(len(given), start, lambda: announce(address), settings.grace_s + FLUSH_S + SLACK_S)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, supervisor.stop)
+    if sys.platform != "win32":
+        signal.signal(signal.SIGHUP, on_hangup(lambda: supervisor.change(Change("reload")), supervisor.stop))
     return supervisor.run()
 
 
@@ -86,13 +91,13 @@ def serve(
             # each would have a queue of its own, and lose that.
             code = supervise(settings, shares(count, shared, cores()), listener, access_log)
             raise typer.Exit(code)
-        application = build(settings, predictors)
+        application = build(settings, predictors, make=maker(settings))
         start_log(settings)
         signal.signal(signal.SIGTERM, leave)
         state = application.state
         server = Server(
             configured(application, settings, access_log),
-            state.batcher,
+            state.shelf,
             state.stop,
             lambda: announce(base_url(listener)),
         )

@@ -38,8 +38,9 @@ class WeightedPredictor(Predictor[O, A]):
         threads: int | None = None,
         version: str | None = None,
     ) -> None:
-        """With a `version`, the weights of the files `NAME@VERSION` in `weights_dir`. `backend` is one of `backends.NAMES`, or `auto`; `cache_dir` a folder for what it compiles; `threads` of the
-        CPU are what it may take, None leaves that to its library. Raises
+        """`backend` is one of `backends.NAMES`, or `auto`; `cache_dir` a folder for what it compiles; `threads` of the
+        CPU are what it may take, None leaves that to its library. With a `version`, the weights are those of the files
+        `NAME@VERSION` in `weights_dir`. Raises
         `WeightsError` where the weights are missing or broken, cannot give this predictor's answer, or have no backend
         here that could serve them."""
         if name is not None:

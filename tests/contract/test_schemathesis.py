@@ -82,7 +82,7 @@ class Served:
         if scope["type"] == "lifespan":
             self.app = self.fresh()
         else:
-            await until(lambda: bool(self.app.state.batcher.ready))
+            await until(lambda: bool(self.app.state.shelf.ready))
         await self.app(scope, receive, send)
 
 

@@ -212,7 +212,7 @@ async def test_not_ready_while_loading_and_after_a_failed_load() -> None:
     async with running(app, settled=False) as client:
         assert problem(await client.post("/v1/slow", content=photo(), headers=JPEG)) == (503, "not_ready")
         slow.wait_load.set()
-        await until(lambda: app.state.batcher.state("slow") != "loading")
+        await until(lambda: app.state.shelf.states()["slow"] != "loading")
         assert (await client.post("/v1/slow", content=photo(), headers=JPEG)).status_code == 200
         response = await client.post("/v1/broken", content=photo(), headers=JPEG)
         assert problem(response) == (503, "not_ready")
