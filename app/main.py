@@ -74,7 +74,7 @@ def create_app(
         make = maker(settings)
     else:
         served = {name: predictors[name] for name in choose(predictors, settings.predictors)}
-    choose(served, settings.lazy)
+    choose(served, settings.lazy or ())
     locate.check(served)
     metrics = Metrics()
     batcher = Batcher(resolve_device(settings.device), queue_limit=settings.queue_limit, observer=metrics)
@@ -84,7 +84,7 @@ def create_app(
         make or (lambda name, _: served[name]),
         (lambda name: versions(name, settings.weights_dir)) if make else (lambda _: []),
         Proof(batcher),
-        lazy=settings.lazy,
+        lazy=settings.lazy or (),
         stuck_s=settings.stuck_s,
     )
     found = applicable(installed_joins() if joins is None else joins, served.values())

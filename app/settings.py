@@ -57,8 +57,8 @@ class Settings(BaseSettings):
         description="Names of the predictors to load, separated by commas; all that are found where it is not set. "
         "Each one loaded takes memory and device time. One that finds regions for another is loaded with it.",
     )
-    lazy: Annotated[list[str], NoDecode] = Field(
-        default=[],
+    lazy: Annotated[list[str] | None, NoDecode] = Field(
+        default=None,
         description="Names of predictors that are loaded when they are asked first, separated by commas: no memory for "
         "what is rarely asked. Whoever asks first waits for that, within the deadline; readiness does not.",
     )

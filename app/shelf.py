@@ -290,6 +290,7 @@ class Shelf:
         old = [entry.serving, *entry.beside.values()]
         self._close(entry, "unloaded")
         self._retire(old)
+        log.info("%s is put away", entry.name)
 
     def _close(self, entry: Entry, state: State) -> None:
         """Nothing of it is loaded: it refuses what comes."""

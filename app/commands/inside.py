@@ -110,7 +110,7 @@ def quiet() -> Iterator[None]:
 @asynccontextmanager
 async def running(settings: Settings, predictors: Mapping[str, AnyPredictor]) -> AsyncIterator[Inside]:
     """The very service that `carlens serve` runs, without a server around it; nothing is lazy."""
-    application = build(settings.model_copy(update={"lazy": []}), predictors)
+    application = build(settings.model_copy(update={"lazy": None}), predictors)
     with quiet():
         async with application.router.lifespan_context(application):
             transport = httpx.ASGITransport(app=application, raise_app_exceptions=False)

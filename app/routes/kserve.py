@@ -13,7 +13,7 @@ from app import errors, schemas
 from app.ask import Loaded
 from app.routes.health import RETRY_S, check
 from app.routes.models import NAME
-from app.shelf import Shelf
+from app.shelf import Entry, Shelf
 
 DATATYPES = {
     "bool": "BOOL",
@@ -21,15 +21,6 @@ DATATYPES = {
     **{f"float{bits}": f"FP{bits}" for bits in (16, 32, 64)},
 }
 """The protocol's names of numpy's types."""
-
-VERSION = {
-    "name": "version",
-    "in": "path",
-    "required": True,
-    "description": "One of the model's versions.",
-    "schema": {"type": "string"},
-    "example": "1.0.0",
-}
 
 
 class ServerMetadata(BaseModel):
@@ -100,40 +91,58 @@ def _metadata(shelf: Shelf, loaded: Loaded) -> ModelMetadata:
     )
 
 
-def _ready(shelf: Shelf, loaded: Loaded) -> ModelReady:
+def _ready(shelf: Shelf, entry: Entry) -> ModelReady:
     """Raises `NotReady` where it cannot answer."""
-    entry = shelf.entry(loaded.lane.name)
-    if loaded.lane.state != "ready" or not shelf.running or (entry.doubt and loaded is entry.serving):
-        state = "failed" if entry.doubt else loaded.lane.state
+    state = "failed" if entry.doubt else entry.state
+    if state != "ready" or not shelf.running:
         extra = {"name": entry.name, "predictors": {entry.name: state}}
         raise errors.NotReady(f"{entry.name} is not ready ({state}).", retry_after_s=RETRY_S, extra=extra)
     return ModelReady(name=entry.name, ready=True)
 
 
+MODEL = {
+    "name": "attributes",
+    "versions": ["1.0.0"],
+    "platform": "openvino",
+    "inputs": [{"name": "image", "datatype": "UINT8", "shape": [-1, 256, 256, 3]}],
+    "outputs": [{"name": "color", "datatype": "FP32", "shape": [-1, 10]}],
+}
+
+
+def _responses(example: Mapping[str, object], *problems: type[errors.Problem]) -> dict[int | str, dict[str, Any]]:
+    told: dict[int | str, dict[str, Any]] = {200: {"content": {"application/json": {"example": example}}}}
+    return told | errors.responses(*problems, errors.PredictionFailed)
+
+
 def router(shelf: Shelf) -> APIRouter:
     """Inference by tensors is not offered: photos come in as they are, at `/v1`."""
     routes = APIRouter(prefix="/v2", tags=["operation"])
-    failed = errors.responses(errors.PredictionFailed)
-    missing = errors.responses(errors.UnknownModel, errors.PredictionFailed)
-    waiting = errors.responses(errors.UnknownModel, errors.NotReady, errors.PredictionFailed)
 
-    @routes.get("", operation_id="v2_server", summary="The server, for KServe", responses=failed)
+    @routes.get(
+        "",
+        operation_id="v2_server",
+        summary="The server, for KServe",
+        responses=_responses({"name": "carlens", "version": "0.1.0", "extensions": []}),
+    )
     async def server() -> ServerMetadata:
         """Name and version of the server; it has none of the protocol's extensions."""
         return ServerMetadata(name="carlens", version=metadata.version("carlens"), extensions=[])
 
-    @routes.get("/health/live", operation_id="v2_live", summary="The process runs, for KServe", responses=failed)
+    @routes.get(
+        "/health/live",
+        operation_id="v2_live",
+        summary="The process runs, for KServe",
+        responses=_responses({"live": True}),
+    )
     async def live() -> schemas.Live:
         """As `/health/live`."""
         return schemas.Live(live=True)
-
-    ready_problems = errors.responses(errors.NotReady, errors.PredictionFailed)
 
     @routes.get(
         "/health/ready",
         operation_id="v2_ready",
         summary="Every wanted predictor can answer, for KServe",
-        responses=ready_problems,
+        responses=_responses({"live": True, "ready": True}, errors.NotReady),
     )
     async def ready() -> ServerReady:
         """As `/health/ready`."""
@@ -141,32 +150,30 @@ def router(shelf: Shelf) -> APIRouter:
             check(shelf)
         return ServerReady(live=True, ready=True)
 
-    for place, parameters in (("/models/{name}", [NAME]), ("/models/{name}/versions/{version}", [NAME, VERSION])):
-        suffix = "_version" if "version" in place else ""
-        extra: dict[str, Any] = {"parameters": parameters}
+    extra: dict[str, Any] = {"parameters": [NAME]}
 
-        @routes.get(
-            place,
-            operation_id=f"v2_model{suffix}",
-            summary="One model, for KServe",
-            responses=missing,
-            openapi_extra=extra,
-        )
-        async def model(request: Request) -> ModelMetadata:
-            """Its versions, and the arrays that its network reads and gives."""
-            with _told_twice():
-                return _metadata(shelf, shelf.loaded(**request.path_params))
+    @routes.get(
+        "/models/{name}",
+        operation_id="v2_model",
+        summary="One model, for KServe",
+        responses=_responses(MODEL, errors.UnknownModel),
+        openapi_extra=extra,
+    )
+    async def model(request: Request) -> ModelMetadata:
+        """Its versions, and the arrays that its network reads and gives."""
+        with _told_twice():
+            return _metadata(shelf, shelf.loaded(request.path_params["name"]))
 
-        @routes.get(
-            f"{place}/ready",
-            operation_id=f"v2_model_ready{suffix}",
-            summary="Whether one model can answer, for KServe",
-            responses=waiting,
-            openapi_extra=extra,
-        )
-        async def model_ready(request: Request) -> ModelReady:
-            """200 where it can, 503 where it is not loaded, or fails."""
-            with _told_twice():
-                return _ready(shelf, shelf.loaded(**request.path_params))
+    @routes.get(
+        "/models/{name}/ready",
+        operation_id="v2_model_ready",
+        summary="Whether one model can answer, for KServe",
+        responses=_responses({"name": "damage", "ready": True}, errors.UnknownModel, errors.NotReady),
+        openapi_extra=extra,
+    )
+    async def model_ready(request: Request) -> ModelReady:
+        """200 where it can, 503 where it is not loaded, or fails."""
+        with _told_twice():
+            return _ready(shelf, shelf.entry(request.path_params["name"]))
 
     return routes

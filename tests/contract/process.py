@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
 COMMAND = str(Path(sys.executable).parent / "carlens")
 PATIENCE_S = 240.0
 """A service that is not ready by then is killed; the weights of all predictors load in seconds, on a busy machine in
@@ -20,6 +22,11 @@ a minute."""
 class Service:
     url: str
     process: "subprocess.Popen[str]"
+
+    def client(self) -> httpx.AsyncClient:
+        """A client that may do everything, as many things at once as it likes."""
+        limits = httpx.Limits(max_connections=None)
+        return httpx.AsyncClient(base_url=self.url, timeout=PATIENCE_S, limits=limits)
 
 
 @contextmanager

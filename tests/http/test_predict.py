@@ -120,14 +120,14 @@ async def test_a_failing_predictor_is_a_problem_that_leaks_nothing(step: str, ca
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 async def test_what_json_cannot_say_is_a_problem(value: float) -> None:
     predictor = Brightness()
-    predictor.mean = lambda _: value
     async with serving(predictor) as client:
+        predictor.mean = lambda _: value
         assert problem(await client.post("/v1/brightness", content=photo(), headers=JPEG)) == (500, "prediction_failed")
 
 
-async def test_an_answer_of_another_type_is_a_problem() -> None:
+async def test_an_answer_of_another_type_is_found_before_anybody_asks() -> None:
     async with serving(Brightness(answer=Options)) as client:
-        assert problem(await client.post("/v1/brightness", content=photo(), headers=JPEG)) == (500, "prediction_failed")
+        assert problem(await client.post("/v1/brightness", content=photo(), headers=JPEG)) == (503, "not_ready")
 
 
 @pytest.mark.parametrize(
