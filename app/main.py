@@ -112,6 +112,7 @@ def create_app(
         try:
             yield
         finally:
+            await shelf.stop()
             if batcher.alive:
                 await stop()
             await door.drain()

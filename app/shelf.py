@@ -6,13 +6,14 @@ import logging
 import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from app import fits, memory
 from app.ask import Ask, Loaded
 from app.batcher import Batcher
 from app.changes import Change, Outcome
-from app.errors import DeadlineExceeded, NotReady, UnknownModel, shown
-from app.lane import Lane
+from app.errors import DeadlineExceeded, NotReady, ShuttingDown, UnknownModel, shown
+from app.lane import ItemFailed, Lane, Unanswered
 from app.schemas import AnyPredictor
 from models.predictor import State
 
@@ -44,6 +45,11 @@ class Entry:
     @property
     def name(self) -> str:
         return self.made.specification.name
+
+    @property
+    def condition(self) -> State:
+        """The state, or `failed` while a photo and a drawn one have failed."""
+        return "failed" if self.doubt else self.state
 
     @property
     def version(self) -> str:
@@ -85,7 +91,8 @@ class Shelf:
         self._stuck_s = stuck_s
         self._lock = asyncio.Lock()
         self._queued: dict[Change, asyncio.Task[Outcome]] = {}
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._stopped = False
         self._proving: set[str] = set()
 
     def start(self) -> None:
@@ -97,7 +104,8 @@ class Shelf:
                 self._order(Change("load", name))
 
     async def stop(self) -> None:
-        """Nothing is changed any more; who waits for a change is told that it was cancelled."""
+        """Nothing is changed any more; who waits for a change is told so."""
+        self._stopped = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -126,7 +134,7 @@ class Shelf:
         """Of every wanted predictor. One on which a photo failed of late, and then a drawn one, has failed until a
         drawn one comes through."""
         wanted = {name: one for name, one in self._entries.items() if not one.lazy and one.state != "unloaded"}
-        return {name: "failed" if one.doubt else one.state for name, one in wanted.items()}
+        return {name: one.condition for name, one in wanted.items()}
 
     def look_again(self) -> None:
         """Where a predictor is in doubt, sends another drawn photo; whoever asks for health calls this."""
@@ -185,13 +193,24 @@ class Shelf:
 
     async def do(self, change: Change) -> Outcome:
         """Makes the change, also when whoever asked for it does not wait for the end. Without a name, of all that are
-        not unloaded, one after another; the log tells what came of each."""
+        not unloaded, one after another; the log tells what came of each. Raises `ShuttingDown`."""
         if change.name is not None:
-            return await asyncio.shield(self._order(change))
+            return await self._ordered(change)
         names = [name for name, entry in self._entries.items() if entry.state != "unloaded"]
         failures = [(await self.do(replace(change, name=name))).failure for name in names]
         told = "; ".join(failure for failure in failures if failure)
         return Outcome("failed" if told else "ready", failure=told or None)
+
+    async def _ordered(self, change: Change) -> Outcome:
+        if self._stopped:
+            raise ShuttingDown("The service is stopping: no model is changed any more.")
+        task = self._order(change)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise ShuttingDown("The service is stopping: the model was not changed.") from None
+            raise
 
     def _order(self, change: Change) -> asyncio.Task[Outcome]:
         if change not in self._queued:
@@ -199,7 +218,7 @@ class Shelf:
             self._keep(task)
         return self._queued[change]
 
-    def _keep(self, task: "asyncio.Task[object] | asyncio.Task[Outcome] | asyncio.Task[None]") -> None:
+    def _keep(self, task: "asyncio.Task[Any]") -> None:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -228,6 +247,7 @@ class Shelf:
         """Loads what lies in the files now, beside what serves, and swaps; the reason where that failed."""
         served = entry.state == "ready"
         if not served:
+            entry.reason = None
             self._close(entry, "loading")
         fresh: dict[str | None, Loaded] = {}
         try:
@@ -237,7 +257,7 @@ class Shelf:
             for loaded in fresh.values():
                 self._batcher.retire(loaded.lane)
             told = f"{type(error).__name__}: {error}" if not isinstance(error, Failed) else str(error)
-            log.error("%s is not loaded, %s: %s", entry.name, "the old one serves on" if served else "nor was it", told)
+            log.error("%s is not loaded%s: %s", entry.name, ", and serves on as it was" if served else "", told)
             if not served:
                 entry.reason = told
                 self._close(entry, "failed")
@@ -319,9 +339,14 @@ class Shelf:
         doubt = None
         try:
             await self._prove(loaded)
+        except ItemFailed as error:
+            doubt = str(error)
+            log.error("%s fails on a drawn photo too: %r", entry.name, error.__cause__)
+        except Unanswered:
+            doubt = entry.doubt  # too much waits, or the service stops: nothing was found out
         except Exception as error:
             doubt = f"{type(error).__name__}: {error}"
-            log.error("%s fails on a drawn photo too: %r", entry.name, error.__cause__ or error)
+            log.error("%s fails on a drawn photo too: %r", entry.name, error)
         finally:
             self._proving.discard(entry.name)
         if entry.serving is loaded:

@@ -93,7 +93,7 @@ def _metadata(shelf: Shelf, loaded: Loaded) -> ModelMetadata:
 
 def _ready(shelf: Shelf, entry: Entry) -> ModelReady:
     """Raises `NotReady` where it cannot answer."""
-    state = "failed" if entry.doubt else entry.state
+    state = entry.condition
     if state != "ready" or not shelf.running:
         extra = {"name": entry.name, "predictors": {entry.name: state}}
         raise errors.NotReady(f"{entry.name} is not ready ({state}).", retry_after_s=RETRY_S, extra=extra)

@@ -70,4 +70,4 @@ def router(shelf: Shelf) -> APIRouter:
 
 
 def _card(entry: Entry) -> schemas.ModelCard:
-    return schemas.model_card(entry.serving.predictor, entry.state, entry.versions)
+    return schemas.model_card(entry.serving.predictor, entry.condition, entry.versions)

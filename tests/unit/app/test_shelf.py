@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from app.ask import Ask
-from app.batcher import Batcher
+from app.batcher import Batcher, QueueFull
 from app.changes import Change
-from app.errors import DeadlineExceeded, NotReady, UnknownModel
+from app.errors import DeadlineExceeded, NotReady, ShuttingDown, UnknownModel
 from app.proof import Proof
 from app.shelf import Shelf
 from models.manifest import WeightsError
@@ -26,7 +26,7 @@ from tests.unit.app.doubler import Clock
 
 pytestmark = pytest.mark.anyio
 
-RELOAD, LOAD, UNLOAD = (Change(action, "one") for action in ("reload", "load", "unload"))  # type: ignore[arg-type]
+RELOAD, LOAD, UNLOAD = Change("reload", "one"), Change("load", "one"), Change("unload", "one")
 
 
 class Workshop:
@@ -94,7 +94,8 @@ async def test_one_is_ready_once_a_photo_came_through_all_of_its_path() -> None:
         assert batcher.ready
         assert shelf.states() == {"one": "loading"}
         assert not shelf.ready
-        one.wait_prepare and one.wait_prepare.set()
+        assert one.wait_prepare is not None
+        one.wait_prepare.set()
         await until(lambda: shelf.settled)
         assert shelf.ready
         assert one.rows == 1
@@ -352,7 +353,7 @@ async def test_a_bad_item_alone_is_no_doubt_for_long() -> None:
     async with shelved(workshop) as (shelf, batcher):
         (one,) = workshop.made
         tried = one.rows
-        batcher._device.doubt and batcher._device.doubt(shelf.entry("one").serving.lane)
+        shelf._doubted(shelf.entry("one").serving.lane)
         await until(lambda: one.rows > tried and not shelf._proving)
         assert shelf.ready
 
@@ -375,3 +376,34 @@ async def test_a_device_that_hangs_is_not_ready() -> None:
         release.set()
         await hanging
         assert shelf.ready
+
+
+async def test_what_cannot_be_tried_for_too_many_others_is_no_verdict() -> None:
+    workshop = Workshop()
+
+    async with shelved(workshop) as (shelf, batcher):
+
+        async def full(*_: Any, **__: Any) -> Any:
+            raise QueueFull(1.0)
+
+        tried = batcher.submit
+        batcher.submit = full  # type: ignore[method-assign]
+        shelf._doubted(shelf.entry("one").serving.lane)
+        await until(lambda: not shelf._proving)
+        assert shelf.ready
+        batcher.submit = tried  # type: ignore[method-assign]
+
+
+async def test_who_waits_for_a_change_when_the_service_stops_is_told_so() -> None:
+    workshop = Workshop()
+    async with shelved(workshop) as (shelf, _):
+        release = threading.Event()
+        workshop.shape = lambda one: setattr(one, "wait_load", release)
+        asking = asyncio.create_task(shelf.do(RELOAD))
+        await until(lambda: len(workshop.made) == 2)
+        await shelf.stop()
+        with pytest.raises(ShuttingDown):
+            await asking
+        with pytest.raises(ShuttingDown):
+            await shelf.do(RELOAD)
+        release.set()
