@@ -350,7 +350,7 @@ async def test_one_that_fails_on_a_drawn_photo_too_is_not_ready_until_one_comes_
 
 async def test_a_bad_item_alone_is_no_doubt_for_long() -> None:
     workshop = Workshop()
-    async with shelved(workshop) as (shelf, batcher):
+    async with shelved(workshop) as (shelf, _):
         (one,) = workshop.made
         tried = one.rows
         shelf._doubted(shelf.entry("one").serving.lane)
