@@ -99,10 +99,13 @@ class Batcher:
         return self._lane(name).reason
 
     def _lane(self, which: Lane | str) -> Lane:
-        """A name means the newest lane of that name."""
+        """A name means the newest lane of that name; raises `NotServing` where there is none."""
         if isinstance(which, Lane):
             return which
-        return next(lane for lane in reversed(self._device.lanes) if lane.name == which)
+        for lane in reversed(self._device.lanes):
+            if lane.name == which:
+                return lane
+        raise NotServing("unloaded", f"{which} is not loaded")
 
     @property
     def device(self) -> str:

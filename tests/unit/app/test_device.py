@@ -433,6 +433,8 @@ async def test_a_late_one_that_fails_leaves_those_that_serve_alone() -> None:
         await asyncio.wait_for(lane.settled.wait(), 30.0)
         assert (lane.state, lane.reason) == ("failed", "a: MemoryError: bad: [0]")
         batcher.retire(lane)
+        with pytest.raises(NotServing, match="b is not loaded"):
+            batcher.admit("b", NEVER)
         assert batcher.ready
         assert (await batcher.submit(old, item(1), deadline=NEVER)).output["y"].tolist() == [2, 2]
 
