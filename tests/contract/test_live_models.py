@@ -192,7 +192,6 @@ async def test_memory_comes_back(tmp_path: Path) -> None:
             assert (await client.post("/v1/models/attributes/unload")).status_code == 200
             least = held[-1] - 60 * MIB
             await eventually(lambda: lower(running.process.pid, least), True)
-            print([round(one / MIB) for one in held], round(resident(running.process.pid) / MIB))  # noqa: T201
             assert held[-1] - held[1] < 100 * MIB
 
 
