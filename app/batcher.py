@@ -70,26 +70,47 @@ class Batcher:
         run: Callable[[Arrays], Arrays],
         inputs: Mapping[str, Tensor],
         batch_sizes: Sequence[int],
-    ) -> None:
-        """Before `start`. `load` and `run` are called by the device's thread alone, `load` once."""
-        if name in self._device.lanes:
-            raise ValueError(f"{name} was added already")
-        if self._device.thread is not None:
-            raise RuntimeError(f"{name} came too late: the batcher has started")
-        self._device.lanes[name] = Lane(name, load, run, inputs, batch_sizes)
+    ) -> Lane:
+        """A lane of its own, also beside others of that name; its `settled` tells when it was loaded and warmed, or
+        failed. `load` is called once, by a thread that loads one after another; `run` by the device's thread alone."""
+        lane = Lane(name, load, run, inputs, batch_sizes)
+        self._device.add(lane)
+        return lane
+
+    def retire(self, lane: Lane) -> None:
+        """From now on the lane is only for those who were given it before: what they submit is answered, and when the
+        last of them is gone, so is the lane."""
+        self._device.retire(lane)
+
+    def on_doubt(self, call: Callable[[Lane], None]) -> None:
+        """`call` is told, on the event loop, of every lane on which an item failed alone: is it the item, or more?"""
+        self._device.doubt = call
 
     async def start(self) -> None:
-        """Returns at once; the thread loads and warms, and `state` tells how far it is."""
+        """Returns at once; `state` tells how far loading and warming is."""
         if self._device.thread is not None or self._device.stopping:
             raise RuntimeError("a batcher starts once")
         self._device.start(asyncio.get_running_loop())
 
     def state(self, name: str) -> State:
-        return self._device.lanes[name].state
+        return self._lane(name).state
 
     def reason(self, name: str) -> str | None:
         """Why `name` failed; it names the predictor."""
-        return self._device.lanes[name].reason
+        return self._lane(name).reason
+
+    def _lane(self, which: Lane | str) -> Lane:
+        """A name means the newest lane of that name; raises `NotServing` where there is none."""
+        if isinstance(which, Lane):
+            return which
+        for lane in reversed(self._device.lanes):
+            if lane.name == which:
+                return lane
+        raise NotServing("unloaded", f"{which} is not loaded")
+
+    @property
+    def device(self) -> str:
+        return self._device.name
 
     @property
     def alive(self) -> bool:
@@ -98,47 +119,51 @@ class Batcher:
         return thread is not None and thread.is_alive() and self._device.died is None
 
     @property
-    def ready(self) -> bool:
-        """Whether every predictor is loaded and warmed, and items are taken."""
-        serving = all(lane.state == "ready" for lane in self._device.lanes.values())
-        return self.alive and serving and not self.leaving and not self._device.stopping
-
-    @property
     def leaving(self) -> bool:
         """Whether the service is about to stop, or stops: it is ready no more."""
         return self._leaving or self._closed
 
     @property
-    def settled(self) -> bool:
-        """Whether no predictor is loading any more: each is ready or failed."""
-        return all(lane.state != "loading" for lane in self._device.lanes.values())
+    def taking(self) -> bool:
+        """Whether the device runs, and who has a choice should send photos here."""
+        return self.alive and not self.leaving and not self._device.stopping
 
-    def admit(self, name: str, deadline: float, items: int = 1) -> None:
+    @property
+    def ready(self) -> bool:
+        """Whether every lane is loaded and warmed, and items are taken."""
+        return self.taking and all(lane.state == "ready" for lane in self._device.lanes)
+
+    @property
+    def oldest_s(self) -> float:
+        """How long the oldest item has been waiting, or the batch on the device been running, in seconds."""
+        return self._device.oldest_s()
+
+    def admit(self, to: Lane | str, deadline: float, items: int = 1) -> None:
         """At the door: raises at once what `submit` of that many items would raise now (QueueFull, Expired, Stopping,
         NotServing, DeviceDied). It reserves nothing."""
-        lane = self._device.lanes[name]
+        lane = self._lane(to)
         try:
             if self._closed:
                 raise Stopping("the service stops")
             with self._device.lock:
                 self._check(lane, deadline, items)
         except Unanswered as refusal:
-            self._observer.dropped(name, refusal.label)
+            self._observer.dropped(lane.name, refusal.label)
             raise
 
-    async def submit(self, name: str, item: Arrays, *, deadline: float) -> Answer:
+    async def submit(self, to: Lane | str, item: Arrays, *, deadline: float) -> Answer:
         """One item, without batch axis, answered by its row of a batch. Raises what `admit` does, and ItemFailed.
         Cancelling the waiting task drops the item."""
-        lane = self._device.lanes[name]
+        lane = self._lane(to)
         try:
             outcome = await self._wait(lane, self._enqueue(lane, item, deadline))
             if isinstance(outcome, Unanswered):
                 raise outcome
         except Unanswered as reason:
-            self._observer.dropped(name, reason.label)
+            self._observer.dropped(lane.name, reason.label)
             raise
         except asyncio.CancelledError:
-            self._observer.dropped(name, "disconnect")
+            self._observer.dropped(lane.name, "disconnect")
             raise
         return outcome
 
@@ -217,5 +242,5 @@ class Batcher:
         if running is not None:
             rest = max(0.0, running.lane.service.of(running.size) - (now - running.started))
         own = lane.seconds_for(count)
-        others = (other for other in self._device.lanes.values() if other is not lane)
+        others = (other for other in self._device.lanes if other is not lane)
         return rest + own + sum(min(own, other.seconds_for(len(other.waiting))) for other in others)

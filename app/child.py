@@ -33,9 +33,10 @@ def _interrupts_later() -> Iterator[None]:
 
 
 def ignore_interrupts() -> None:
-    """In a worker, until it serves: its supervisor's word is enough."""
+    """In a worker, until it serves: its supervisor's word is enough. So it is for hang-ups, always."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform != "win32":
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 

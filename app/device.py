@@ -1,10 +1,12 @@
-"""The one thread that drives a device: it loads and warms the predictors, then runs what waits, in turns."""
+"""The one thread that drives a device: it warms what another one loads, and runs what waits, in turns."""
 
 import asyncio
 import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
+from queue import SimpleQueue
 from typing import Protocol
 
 from app.lane import Answer, Batch, DeviceDied, Expired, Item, ItemFailed, Lane, Unanswered
@@ -65,17 +67,20 @@ class Run:
 
 class Device:
     """`lock` guards the lanes and every attribute here; the thread waits on it, without a timeout, for work. Depths
-    are observed with it held, or a late one could overwrite a newer one."""
+    are observed with it held, or a late one could overwrite a newer one. `doubt` is called on the event loop with the
+    lane on which an item failed alone."""
 
     def __init__(self, name: str, clock: Callable[[], float], observer: Guarded) -> None:
         self.name = name
-        self.lanes: dict[str, Lane] = {}
+        self.lanes: list[Lane] = []
         self.lock = threading.Condition()
         self.running: Run | None = None
         self.stopping = False
         self.died: BaseException | None = None
         self.ended = asyncio.Event()
         self.thread: threading.Thread | None = None
+        self.doubt: Callable[[Lane], None] | None = None
+        self._unloaded: SimpleQueue[Lane | None] = SimpleQueue()
         self._loop: asyncio.AbstractEventLoop
         self._clock = clock
         self._observer = observer
@@ -84,16 +89,39 @@ class Device:
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        # a daemon: a run that never returns must not keep the process from ending
+        # daemons: a run or a load that never returns must not keep the process from ending
         self.thread = threading.Thread(target=self._main, name=f"carlens-{self.name}", daemon=True)
         self.thread.start()
+        threading.Thread(target=self._load_all, name=f"carlens-{self.name}-load", daemon=True).start()
+
+    def add(self, lane: Lane) -> None:
+        """Before or after the start; it is loaded after those that were added before it."""
+        with self.lock:
+            self.lanes.append(lane)
+        self._unloaded.put(lane)
+
+    def retire(self, lane: Lane) -> None:
+        """Forget the lane as soon as nothing waits in it; an item that is put later brings it back for its turn."""
+        with self.lock:
+            lane.retired = True
+            self._forget(lane)
+
+    def oldest_s(self) -> float:
+        """Seconds since the oldest waiting item came, or since the batch began that is on the device; 0 if idle."""
+        with self.lock:
+            times = [lane.waiting[0].enqueued for lane in self.lanes if lane.waiting]
+            if self.running is not None:
+                times.append(self.running.started)
+        return self._clock() - min(times) if times else 0.0
 
     def put(self, lane: Lane, item: Item) -> None:
         """Called with the lock held."""
+        if lane not in self.lanes:
+            self.lanes.append(lane)
         if not lane.waiting:
             lane.used_s = max(lane.used_s, self._virtual_s)  # time spent idle is no credit
         lane.waiting.append(item)
-        self._observer.depth(lane.name, len(lane.waiting))
+        self._observe(lane)
         self.lock.notify()
 
     def withdraw(self, lane: Lane, item: Item) -> None:
@@ -101,30 +129,55 @@ class Device:
         with self.lock:
             if item in lane.waiting:
                 lane.waiting.remove(item)
-                self._observer.depth(lane.name, len(lane.waiting))
+                self._observe(lane)
+                self._forget(lane)
 
     def drain(self) -> None:
         """Let the thread end as soon as nothing waits."""
         with self.lock:
             self.stopping = True
             self.lock.notify()
+        self._unloaded.put(None)
 
     def forsake(self) -> list[Item]:
         """All that is waiting or running, taken out; whoever calls must settle it."""
         with self.lock:
-            pending = [*self._taken, *(item for lane in self.lanes.values() for item in lane.waiting)]
-            for lane in self.lanes.values():
+            pending = [*self._taken, *(item for lane in self.lanes for item in lane.waiting)]
+            for lane in self.lanes:
                 lane.waiting.clear()
-                self._observer.depth(lane.name, 0)
+                self._observe(lane)
         return pending
+
+    def _observe(self, lane: Lane) -> None:
+        """Versions of one predictor are counted together. Called with the lock held."""
+        self._observer.depth(lane.name, sum(len(one.waiting) for one in self.lanes if one.name == lane.name))
+
+    def _forget(self, lane: Lane) -> None:
+        """Called with the lock held."""
+        if lane.retired and not lane.waiting and lane in self.lanes:
+            self.lanes.remove(lane)
+
+    def _load_all(self) -> None:
+        """The thread that loads, one after another, while the other one serves."""
+        while (lane := self._unloaded.get()) is not None:
+            if not (self.stopping or lane.retired):
+                self._load(lane)
+            del lane  # while this waits for the next one, it must not keep this one in memory
+
+    def _load(self, lane: Lane) -> None:
+        try:
+            lane.load(self.name)
+        except BaseException as error:
+            self._fail(lane, error)
+            return
+        with self.lock:
+            lane.used_s = self._virtual_s
+            lane.cold.extend(lane.sizes)
+            self.lock.notify()
 
     def _main(self) -> None:
         try:
-            for lane in self.lanes.values():
-                self._load(lane)
-                for _ in self.lanes:
-                    self._turn(wait=False)
-            while self._turn(wait=True):
+            while self._turn():
                 pass
         except BaseException as error:
             logger.exception("the thread of device %s died", self.name)
@@ -135,49 +188,64 @@ class Device:
     def _die(self, error: BaseException) -> None:
         with self.lock:
             self.died = error
-            for lane in self.lanes.values():
+            for lane in self.lanes:
                 lane.state = "failed"
                 lane.reason = f"{lane.name}: the thread of device {self.name} died: {type(error).__name__}"
+                self._call(lane.settled.set)
         self._deliver([(item, DeviceDied(f"the thread of device {self.name} died")) for item in self.forsake()])
 
-    def _load(self, lane: Lane) -> None:
-        """Ascending sizes: the first that the memory does not hold ends the list, and those before it serve."""
-        if self.stopping:
-            return
-        try:
-            lane.load(self.name)
-            for size in lane.sizes:
-                if self.stopping:
-                    return
-                try:
-                    lane.run_padded([], size)
-                except MemoryError:
-                    if not lane.warmed:
-                        raise
-                    logger.warning("%s: a batch of %d is out of memory, %d is not", lane.name, size, lane.largest)
-                    break
-                lane.warmed.add(size)
-                lane.largest = size
-        except (Exception, SystemExit) as error:
-            logger.exception("%s does not load", lane.name)
-            with self.lock:
-                lane.reason = f"{lane.name}: {type(error).__name__}: {error}"
-                lane.state = "failed"
-            return
+    def _fail(self, lane: Lane, error: BaseException) -> None:
+        logger.error("%s does not load", lane.name, exc_info=error)
         with self.lock:
-            lane.state = "ready"
+            lane.cold.clear()
+            lane.reason = f"{lane.name}: {type(error).__name__}: {error}"
+            lane.state = "failed"
+        self._call(lane.settled.set)
 
-    def _turn(self, wait: bool) -> bool:
-        """Run the next batch; False where there is none, which with `wait` means that the thread shall end."""
+    def _warm(self, lane: Lane) -> None:
+        """The next size, ascending: the first that the memory does not hold ends the list, those before it serve."""
+        size = lane.cold[0]
+        started = self._clock()
+        with self.lock:
+            self.running = Run(lane, size, started)
+        try:
+            lane.run_padded([], size)
+        except MemoryError as error:
+            if not lane.warmed:
+                self._fail(lane, error)
+                return
+            logger.warning("%s: a batch of %d is out of memory, %d is not", lane.name, size, lane.largest)
+            lane.cold.clear()
+        except (Exception, SystemExit) as error:
+            self._fail(lane, error)
+            return
+        else:
+            lane.warmed.add(size)
+            lane.largest = lane.cold.popleft()
+        finally:
+            with self.lock:
+                self.running = None
+                lane.used_s += self._clock() - started
+        if not lane.cold:
+            with self.lock:
+                lane.state = "ready"
+            self._call(lane.settled.set)
+
+    def _turn(self) -> bool:
+        """Warm the next size or run the next batch; False where there is neither, and the thread shall end."""
         with self.lock:
             while (lane := self._next_lane()) is None:
-                if self.stopping or not wait:
+                if self.stopping:
                     return False
                 self.lock.wait()
             self._virtual_s = lane.used_s
             batch, late = lane.take(self._clock())
             self._taken = [*batch, *late]
-            self._observer.depth(lane.name, len(lane.waiting))
+            self._observe(lane)
+            self._forget(lane)
+        if lane.cold:
+            self._warm(lane)
+            return True
         self._deliver([(item, _expired()) for item in late])
         self._execute(lane, batch)
         with self.lock:
@@ -185,9 +253,10 @@ class Device:
         return True
 
     def _next_lane(self) -> Lane | None:
-        """The one with the least device time among those with work; among equals the one that waits longest."""
-        busy = (lane for lane in self.lanes.values() if lane.waiting)
-        return min(busy, key=lambda lane: (lane.used_s, lane.waiting[0].number), default=None)
+        """The one with the least device time among those with work; among equals the one that waits longest, and last
+        one that is still to be warmed."""
+        busy = (lane for lane in self.lanes if lane.waiting or (lane.cold and not self.stopping))
+        return min(busy, key=lambda lane: (lane.used_s, lane.waiting[0].number if lane.waiting else inf), default=None)
 
     def _execute(self, lane: Lane, batch: list[Item]) -> None:
         """Run a batch; split what fails until the culprits are alone, and what is out of memory until it fits."""
@@ -208,6 +277,8 @@ class Device:
             groups.extend(reversed(parts))
             if not parts:
                 self._deliver([(item, _failed(lane, failure)) for item in group])
+                if self.doubt is not None:
+                    self._call(self.doubt, lane)
 
     def _still_wanted(self, group: list[Item]) -> list[Item]:
         now = self._clock()
@@ -243,7 +314,8 @@ class Device:
                     for item, row, at in zip(group, rows, taken, strict=True)
                 ]
             )
-        self._observer.batch(lane.name, len(group), size, seconds)
+        if lane.counted:
+            self._observer.batch(lane.name, len(group), size, seconds)
         return failure
 
     def _shrink(self, lane: Lane, group: list[Item], largest: int) -> bool:

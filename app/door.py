@@ -13,6 +13,7 @@ from app.errors import ClientGone, DeadlineExceeded, Problem
 from app.metrics import Metrics
 from app.pipeline import Pipeline
 from app.settings import Settings
+from app.shelf import Shelf
 from app.trail import Trail
 
 T = TypeVar("T")
@@ -33,25 +34,34 @@ class Visit:
 class Door:
     """Lets requests in and waits with them, never longer than their deadline."""
 
-    def __init__(self, settings: Settings, pipeline: Pipeline, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, pipeline: Pipeline, metrics: Metrics, shelf: Shelf) -> None:
         self.pipeline = pipeline
+        self.shelf = shelf
         self._settings = settings
         self._metrics = metrics
         self._running: set[asyncio.Task[Any]] = set()
 
-    async def enter(self, request: Request, asks: Sequence[Ask]) -> Visit:
-        """The photo's bytes, once somebody can answer. Raises the first task's `Problem` where nobody can."""
+    async def enter(self, request: Request, asks: Sequence[Ask], version: str | None = None) -> Visit:
+        """The photo's bytes, once somebody can answer; that is the `version`, or the one that serves now, whatever is
+        served when it answers. Raises the first task's `Problem` where nobody can."""
         started = self.pipeline.clock()
         seconds = intake.deadline(request, self._settings)
         state = request.scope["state"]
         trail: Trail = state["trail"]
         call = Call(state["request_id"], started + seconds, trail)
-        refused = self.pipeline.admit(asks, call)
-        admitted = [ask for ask in asks if ask.name not in refused]
+        refused: dict[str, Problem] = {}
+        taken: list[Ask] = []
+        for ask in asks:
+            try:
+                taken.append(await self.shelf.take(ask, version, call.deadline - self.pipeline.clock()))
+            except Problem as problem:
+                refused[ask.name] = problem
+        refused |= self.pipeline.admit(taken, call)
+        admitted = [ask for ask in taken if ask.name not in refused]
         if not admitted:
             raise refused[asks[0].name]
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(call.deadline - self.pipeline.clock()):
                 upload = await intake.receive(request, self._settings)
         except TimeoutError as error:
             raise _late(seconds, headers={"Connection": "close"}) from error  # what still comes of the body is not read

@@ -106,6 +106,13 @@ class MethodNotAllowed(Problem):
     example = "GET is not allowed at /v1/damage. Use POST."
 
 
+class LoadFailed(Problem):
+    """Carries `workers`, what came of the change in each."""
+
+    status, code, title = 409, "load_failed", "The model could not be loaded"
+    example = "weights/damage.safetensors: sha256 is 9f2c41d07be6…, the manifest expects 2dd6b38d7308…"
+
+
 class BodyTooLarge(Problem):
     status, code, title = 413, "body_too_large", "The body is too large"
     example = "The photo has more than 33554432 bytes. Send a smaller or more strongly compressed one."

@@ -128,7 +128,7 @@ class ServiceTime:
 
 
 class Lane:
-    """One predictor on one device. All but `load` and `run` is guarded by the device's lock."""
+    """One version of a predictor on one device. All but `load` and `run` is guarded by the device's lock."""
 
     def __init__(
         self,
@@ -148,8 +148,18 @@ class Lane:
         self.sizes = sizes
         self.largest = sizes[-1]
         self.warmed: set[int] = set()
+        self.cold: deque[int] = deque()
+        """Sizes that are still to be warmed, once it is loaded."""
+        self.outputs: dict[str, tuple[tuple[int, ...], np.dtype[np.generic]]] = {}
+        """What `run` gives: shape without the batch axis, and dtype; known from the first run on."""
         self.state: State = "loading"
         self.reason: str | None = None
+        self.settled = asyncio.Event()
+        """Set, on the event loop, once it is loading no more."""
+        self.counted = True
+        """Whether the observer is told of its batches: not of those that prove it before it serves."""
+        self.retired = False
+        """Whether it is only for those who hold it already: it leaves the device whenever nothing waits."""
         self.waiting: deque[Item] = deque()
         self.service = ServiceTime()
         self.used_s = 0.0
@@ -218,6 +228,7 @@ class Lane:
                     f"Hint: the first axis of every returned array is the batch, padding included; here it must be "
                     f"{size} (is an axis squeezed away, or a result for the whole batch returned?)"
                 )
+        self.outputs = {key: (array.shape[1:], array.dtype) for key, array in arrays.items()}
         return [{key: array[row].copy() for key, array in arrays.items()} for row in range(len(items))]
 
 

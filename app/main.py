@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib import metadata
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from fastapi import FastAPI
 from app import along, errors, headers, locate, secured
 from app.access import Access
 from app.batcher import Batcher
+from app.changes import Change, Outcome
 from app.door import Door
 from app.keys import Keys
 from app.limits import Limits
@@ -19,13 +21,16 @@ from app.logs import RequestLog
 from app.metrics import Metrics
 from app.middleware import RequestContext
 from app.pipeline import Pipeline
-from app.routes import annotated, docs, health, inspect, models, predict
+from app.proof import Proof
+from app.routes import annotated, changes, docs, health, inspect, kserve, models, predict
 from app.routes import metrics as metrics_route
 from app.schemas import AnyPredictor
 from app.settings import Settings
+from app.shelf import Make, Shelf
+from app.together import applicable
 from models.backends import resolve_device
 from models.join import Join
-from models.registry import choose, discover
+from models.registry import choose, create, discover, versions
 from models.registry import joins as installed_joins
 
 if TYPE_CHECKING:
@@ -59,10 +64,13 @@ def create_app(
     predictors: Mapping[str, AnyPredictor] | None = None,
     joins: Sequence[Join] | None = None,
     read_metrics: metrics_route.Read | None = None,
+    make: Make | None = None,
+    spread: changes.Spread | None = None,
 ) -> FastAPI:
     """The gateway as an ASGI app. Without `predictors`, those installed; `settings.predictors` chooses among them.
     Without `joins`, those installed; those that lack a predictor are left out. Without `read_metrics`, `/metrics` tells
-    of this process alone.
+    of this process alone. `make` makes a predictor anew from its files whenever it is to be loaded; without it those
+    given are loaded themselves. Without `spread`, a change of models is made in this process alone.
 
     Raises what `discover` raises, and `ValueError` where two predictors do not fit together, the file of keys or the
     storage of rate limits cannot be used, or traces are wanted and cannot be had.
@@ -72,36 +80,52 @@ def create_app(
         served = discover(
             settings.weights_dir, settings.predictors, backends=settings.backends, cache_dir=settings.cache_dir
         )
+        make = maker(settings)
     else:
         served = {name: predictors[name] for name in choose(predictors, settings.predictors)}
+    choose(served, settings.lazy or ())
     locate.check(served)
     ring = Keys(settings.keys_file) if settings.keys_file else None
     metrics = Metrics()
     device = resolve_device(settings.device)
     batcher = Batcher(device, queue_limit=settings.queue_limit, observer=metrics)
-    for name, one in served.items():
-        batcher.add(name, one.load, one.run, one.specification.inputs, one.specification.sizes_on(device))
-    metrics.serves(served, device, settings.queue_limit, lambda name: batcher.state(name) == "ready")
+    shelf = Shelf(
+        served,
+        batcher,
+        make or (lambda name, _: served[name]),
+        (lambda name: versions(name, settings.weights_dir)) if make else (lambda _: []),
+        Proof(batcher),
+        lazy=settings.lazy or (),
+        stuck_s=settings.stuck_s,
+    )
+    metrics.serves(served, device, settings.queue_limit, lambda name: shelf.states().get(name) == "ready")
     tracer = traces(settings)
-    pipeline = Pipeline(settings, served, batcher, metrics, installed_joins() if joins is None else joins)
+    found = applicable(installed_joins() if joins is None else joins, served.values())
+    pipeline = Pipeline(settings, shelf.served, batcher, metrics, found)
     silent = along.silent(served)
     asked = {name: one for name, one in served.items() if name not in silent}
-    door = Door(settings, pipeline, metrics)
+    door = Door(settings, pipeline, metrics, shelf)
+
+    async def here(change: Change) -> Sequence[Outcome]:
+        return [await shelf.do(change)]
 
     async def stop() -> None:
         """Takes no more photos, answers those it took within the grace time, the rest with 503."""
         now = asyncio.get_running_loop().time
         until = now() + settings.grace_s
         batcher.close()
+        await shelf.stop()
         await door.drain(settings.grace_s)
         await batcher.stop(max(0.0, until - now()))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await batcher.start()
+        shelf.start()
         try:
             yield
         finally:
+            await shelf.stop()
             if batcher.alive:
                 await stop()
             await door.drain()
@@ -121,14 +145,17 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.batcher = batcher
+    app.state.shelf = shelf
     app.state.stop = stop
     app.state.metrics = metrics
     for router in (
         predict.router(settings, asked.values(), door),
         annotated.router(settings, asked.values(), door),
         inspect.router(settings, asked, door),
-        models.router(served, batcher),
-        health.router(served, batcher),
+        models.router(shelf),
+        changes.router(shelf, spread or here),
+        health.router(served, shelf),
+        kserve.router(shelf),
         metrics_route.router(metrics, read_metrics),
     ):
         app.include_router(router)
@@ -150,6 +177,17 @@ def traces(settings: Settings) -> "Traces | None":
     except ModuleNotFoundError as error:
         raise ValueError(f'CARLENS_TRACES needs {error.name}: pip install "carlens[traces]"') from error
     return start()
+
+
+def maker(settings: Settings, threads: int | None = None) -> Make:
+    """Makes single predictors as they are made at the start, from their files as they are then."""
+    return partial(
+        create,
+        weights_dir=settings.weights_dir,
+        backends=settings.backends,
+        cache_dir=settings.cache_dir,
+        threads=threads,
+    )
 
 
 def openapi_document(settings: Settings | None = None) -> str:

@@ -67,6 +67,21 @@ def from_query(model: type[Chosen]) -> Callable[..., Awaitable[Chosen]]:
     return read if known else nothing
 
 
+def with_version(model: type[Chosen]) -> type[Chosen]:
+    """The same options, and which version of the predictor shall answer. Raises `ValueError` where it has an option of
+    that name."""
+    if "version" in parameters(model):
+        raise ValueError(f"{model.__name__}: `version` is the gateway's own option")
+    version = Field(
+        default=None,
+        max_length=200,
+        description="The version of the model that shall answer, where several are served side by side; "
+        "`GET /v1/models/NAME` lists them. Without it the one that serves everybody.",
+    )
+    added: Any = {"version": (str | None, version)}
+    return create_model(model.__name__, __base__=model, __doc__=model.__doc__, **added)
+
+
 def inspect_options(predictors: Iterable[AnyPredictor], every: bool = True) -> type[Options]:
     """`tasks` and the union of all predictors' options; with `every`, their `vehicle` may also be `all`.
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app import along
-from app.ask import Answer, Ask, Call
+from app.ask import Answer, Ask, Call, Loaded
 from app.batcher import Batcher
 from app.budget import PixelBudget
 from app.errors import Problem, from_photo_error
@@ -24,9 +24,9 @@ from app.locate import named, scale_for, source
 from app.metrics import Metrics, Stage
 from app.pixels import Pixels
 from app.round import Outcome, Prepared, Round, Work, all_prepared, as_ms
-from app.schemas import AnyPredictor, TaskTimings
+from app.schemas import TaskTimings
 from app.settings import Settings
-from app.together import Joined, applicable, joined
+from app.together import Joined, joined
 from models.drawing import Drawn as Shape
 from models.drawing import draw_caption, draw_instances
 from models.join import Join
@@ -76,14 +76,14 @@ class Pipeline:
     def __init__(
         self,
         settings: Settings,
-        predictors: Mapping[str, AnyPredictor],
+        served: Mapping[str, Loaded],
         batcher: Batcher,
         metrics: Metrics,
         joins: Sequence[Join] = (),
         clock: Clock = time.monotonic,
     ) -> None:
-        self.predictors = dict(predictors)
-        self.joins = applicable(joins, predictors.values())
+        self.served = served  # changes while photos are on their way
+        self.joins = joins
         self.clock = clock
         self._batcher = batcher
         self._metrics = metrics
@@ -101,7 +101,7 @@ class Pipeline:
         for ask in asks:
             try:
                 # photos that are being decoded will stand in the queue before this one
-                self._batcher.admit(ask.name, call.deadline, items=self._coming[ask.name] + 1)
+                self._batcher.admit(ask.lane or ask.name, call.deadline, items=self._coming[ask.name] + 1)
             except Exception as error:
                 refused[ask.name] = problem_of(error, ask.name, call.request_id)
         return refused
@@ -159,8 +159,8 @@ class Pipeline:
                     lines += ask.predictor.caption(answers[ask.name].value)
                 except Exception as error:
                     raise problem_of(error, ask.name, call.request_id) from error
-            photo = pixels.photo
-            picture = await self._in_thread(lambda: encode(draw_caption(draw_instances(photo.pixels, shapes), lines)))
+            full = pixels.photo.pixels
+            picture = await self._in_thread(lambda: encode(draw_caption(draw_instances(full, shapes), lines)))
             return Drawn(picture, answers, done.decode_ms(began), self._since(drawing))
         finally:
             pixels.release()
@@ -175,10 +175,9 @@ class Pipeline:
     async def _answers(self, asks: Sequence[Ask], pixels: Pixels, call: Call, keep: bool = False) -> Round:
         """All asks, whoever finds regions for them, and whoever completes them, answered. The photo is decoded as fine
         as is needed, and given back as soon as nobody needs it, unless it is to be kept."""
-        served = self.predictors
-        done = Round({ask.name: source(ask.predictor.specification, ask.box, ask.options, served) for ask in asks})
-        completers = along.completers(asks, done.sources, served)
-        rest = [*asks, *along.locators(asks, done.sources, served), *chain(*completers.values())]
+        done = Round({a.name: source(a.predictor.specification, a.box, a.options, self.served) for a in asks})
+        completers = along.completers(asks, done.sources, self.served)
+        rest = [*asks, *along.locators(asks, done.sources, self.served), *chain(*completers.values())]
         try:
             async with asyncio.TaskGroup() as group:
                 while rest:
@@ -218,7 +217,7 @@ class Pipeline:
             for region in regions[ask.name]:
                 preparing = group.create_task(self._prepare(ask, pixels.photo, region, call, locate_ms))
                 answering = group.create_task(self._answer(ask, preparing, header, call))
-                done.works[ask.name].append(Work(preparing, answering))
+                done.works[ask.name].append(Work(ask, preparing, answering))
 
     async def _completed(self, ask: Ask, by: Sequence[Ask], done: Round, call: Call) -> Outcome:
         """The answer with what others said of its regions. Where they fail it stays as it was, and the log says so."""
@@ -263,7 +262,7 @@ class Pipeline:
         try:
             if isinstance(outcome, Problem):
                 raise outcome
-            regions = self.predictors[name].regions(outcome.value, header)
+            regions = work.ask.predictor.regions(outcome.value, header)
             found = [region for region in regions if around(region, 0.0, header)][:MOST_REGIONS]
         except Exception as error:
             self._metrics.located(name, "failed")
@@ -321,7 +320,7 @@ class Pipeline:
         if isinstance(prepared, Problem):
             return prepared
         try:
-            row = await self._batcher.submit(ask.name, prepared.item, deadline=call.deadline)
+            row = await self._batcher.submit(ask.lane or ask.name, prepared.item, deadline=call.deadline)
             began = self.clock()
             value, encoded = await self._in_thread(finished, ask, row.output, header, prepared.region)
             ended = self.clock()

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from app.ask import Answer
+from app.ask import Answer, Ask
 from app.errors import Problem
 from models.photo import Region
 from models.predictor import Arrays
@@ -24,6 +24,7 @@ class Prepared:
 class Work:
     """One predictor busy with one region of the photo."""
 
+    ask: Ask
     preparing: "asyncio.Task[Prepared | Problem]"
     answering: "asyncio.Task[Outcome]"
 

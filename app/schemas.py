@@ -114,6 +114,28 @@ class ModelCard(BaseModel):
     device: str = Field(description="Where it computes: `cpu`, `cuda`, `cuda:1`.")
     batch_sizes: list[int] = Field(description="The padded sizes the device sees, ascending.")
     state: State = Field(description="`loading`, `ready`, `failed` or `unloaded`.")
+    versions: list[str] = Field(
+        default_factory=list,
+        description="What the option `version` can ask for, the one that serves everybody first; none while nothing is "
+        "loaded.",
+    )
+
+
+class WorkerChange(BaseModel):
+    """What one worker serves after a change."""
+
+    worker: int = Field(description="The worker's number, 0 where there is one alone.")
+    state: State = Field(description="`loading`, `ready`, `failed` or `unloaded`.")
+    version: str = Field(description="The version that serves everybody, or served last.")
+    versions: list[str] = Field(description="What the option `version` can ask for.")
+    failure: str | None = Field(description="Why nothing was changed; null where it was.")
+
+
+class Changed(BaseModel):
+    """What came of a change of one model, in every worker."""
+
+    name: str = Field(description="The predictor's name, the last part of its route.")
+    workers: list[WorkerChange]
 
 
 class ModelList(BaseModel):
@@ -225,13 +247,14 @@ def image_info(header: Header) -> Image:
     )
 
 
-def model_card(predictor: AnyPredictor, state: State) -> ModelCard:
+def model_card(predictor: AnyPredictor, state: State, versions: Iterable[str] = ()) -> ModelCard:
     specification = predictor.specification
     return ModelCard(
         name=specification.name,
         summary=specification.summary,
         batch_sizes=list(specification.sizes_on(predictor.card.device)),
         state=state,
+        versions=list(versions),
         **dict(predictor.card),
     )
 

@@ -3,6 +3,8 @@
 import asyncio
 import ipaddress
 import logging
+import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine
@@ -12,7 +14,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from app.batcher import Batcher
+from app.changes import Change, Outcome
 from app.settings import Settings
+from app.shelf import Shelf
 
 KEEP_ALIVE_S = 75
 """An idle connection is kept this long: over the 60 s of the usual proxies, so that they close it first."""
@@ -30,32 +34,50 @@ class Server(uvicorn.Server):
     def __init__(
         self,
         config: uvicorn.Config,
+        settings: Settings,
         batcher: Batcher,
+        shelf: Shelf,
         stop: Callable[[], Coroutine[None, None, None]],
         ready: Callable[[], None],
-        drain_delay_s: float = 0.0,
     ) -> None:
         super().__init__(config)
-        self.drain_delay_s = drain_delay_s
+        self.drain_delay_s = settings.drain_delay_s
         self.batcher = batcher
+        self.shelf = shelf
         self.stop = stop
         self.ready = ready
         self.waiting: asyncio.Task[None] | None = None
+        self.reloading: asyncio.Task[Outcome] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.waiting = asyncio.create_task(self.announce())
+        self.hear()
+
+    def hear(self) -> None:
+        """SIGHUP reads all models anew."""
+        if sys.platform != "win32":
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, on_hangup(self.reload, self.end))
+
+    def reload(self) -> None:
+        self.reloading = asyncio.create_task(self.shelf.do(Change("reload")))
+
+    def end(self, at_once: bool = False) -> None:
+        """From any thread; `at_once`, without the delay before photos are refused."""
+        if at_once:
+            self.drain_delay_s = 0.0
+        self.should_exit = True
 
     async def announce(self) -> None:
         """Tells once that the service can answer; until then liveness alone is up."""
-        while not self.batcher.ready:  # noqa: ASYNC110 - a thread loads
+        while not self.shelf.ready:  # noqa: ASYNC110 - a thread loads
             await asyncio.sleep(0.1)
         self.ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self.waiting:
             self.waiting.cancel()
-        was_ready = self.batcher.ready
+        was_ready = self.shelf.ready
         self.batcher.leave()
         if was_ready:  # else no balancer sends photos here
             await self.linger()
@@ -107,6 +129,16 @@ def warn_of_exposure(settings: Settings, address: str) -> None:
             "CARLENS_KEYS_FILE, or put a proxy before it that asks for them.",
             address,
         )
+
+
+def on_hangup(reload: Callable[[], None], stop: Callable[[], None]) -> Callable[..., None]:
+    """What SIGHUP does: `reload`, but `stop` where the terminal is gone in which the service was started."""
+    terminal = os.isatty(0)
+
+    def hear(*_: object) -> None:
+        (stop if terminal and not os.isatty(0) else reload)()
+
+    return hear
 
 
 def leave(*_: object) -> None:

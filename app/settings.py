@@ -79,6 +79,19 @@ class Settings(BaseSettings):
         description="Names of the predictors to load, separated by commas; all that are found where it is not set. "
         "Each one loaded takes memory and device time. One that finds regions for another is loaded with it.",
     )
+    lazy: Annotated[list[str] | None, NoDecode] = Field(
+        default=None,
+        description="Names of predictors that are loaded when they are asked first, separated by commas: no memory for "
+        "what is rarely asked. Whoever asks first waits for that, within the deadline; readiness does not.",
+    )
+    stuck_s: float = Field(
+        default=30.0,
+        gt=0,
+        le=3600,
+        description="Seconds that a photo may wait for the device, or a batch run on it, before the service calls "
+        "itself not ready: more than the slowest batch takes, less than balancers should go on sending to a device "
+        "that hangs.",
+    )
     max_body_bytes: int = Field(
         default=32 * MIB,
         ge=1024,
@@ -188,7 +201,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return sources.ordered(settings_cls, init_settings, dotenv_settings)
 
-    @field_validator("predictors", "trusted_proxies", "cors_origins", mode="before")
+    @field_validator("predictors", "lazy", "trusted_proxies", "cors_origins", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
         if isinstance(value, str):

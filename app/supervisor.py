@@ -5,15 +5,17 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from prometheus_client import Metric
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 
-from app.link import Figures, Order, Said, Settled, Stop, Sum, Tell, Wanted
+from app.changes import Change
+from app.link import Asks, Did, Figures, Order, Said, Settled, Stop, Sum, Tell, Wanted
 from app.restarts import Restarts
+from app.rounds import Rounds
 from app.sums import Sums
 
 logger = logging.getLogger(__name__)
@@ -45,7 +47,7 @@ class Slot:
     restarts: Restarts = field(default_factory=Restarts)
 
 
-Event = tuple[Slot, Said | int]
+Event = tuple[Slot, Said | int] | Change
 
 
 class Supervisor:
@@ -76,6 +78,8 @@ class Supervisor:
         self._started_again = 0
         self._gathering_until: float | None = None
         self._asked: list[Slot] = []
+        self._workers: dict[int, Worker] = {}
+        self._rounds = Rounds(self._workers)
 
     def run(self) -> int:
         """Returns the exit code when every worker has ended."""
@@ -101,9 +105,13 @@ class Supervisor:
         """A signal's handler: let all workers answer what they took, and end; the second time, without delay."""
         self._events.put(None)
 
+    def change(self, change: Change) -> None:
+        """From a signal's handler: have the change made in every worker."""
+        self._events.put(change)
+
     def patience(self) -> float | None:
         """Seconds until there is something to do that no event brings; None where there is nothing."""
-        times = [self._gathering_until, self._stopping_until, *(slot.due for slot in self.slots)]
+        times = [self._gathering_until, self._stopping_until, self._rounds.until, *(slot.due for slot in self.slots)]
         first = min((when for when in times if when is not None), default=math.inf)
         return None if first == math.inf else max(0.0, first - self._clock())
 
@@ -115,6 +123,8 @@ class Supervisor:
                 self._begin(slot)
         if self._gathering_until is not None and self._gathering_until <= now:
             self._answer()
+        if self._rounds.until is not None and self._rounds.until <= now:
+            self._rounds.overdue(now)
         if self._stopping_until is not None and self._stopping_until <= now:
             for slot in self._living():
                 if slot.worker:
@@ -123,9 +133,12 @@ class Supervisor:
             self._stopping_until = math.inf
 
     def handle(self, event: Event | None) -> None:
-        """What a worker said, or None to stop."""
+        """What a worker said, a change that is wanted, or None to stop."""
         if event is None:
             self._end()
+            return
+        if isinstance(event, Change):
+            self._rounds.ask(event, self._clock())
             return
         slot, said = event
         match said:
@@ -136,6 +149,11 @@ class Supervisor:
                 self._sums.told(slot.number, families)
             case Wanted():
                 slot.asks = True
+            case Asks(number, change):
+                self._rounds.ask(change, self._clock(), (slot.number, number))
+            case Did(number, outcome):
+                told = replace(outcome, worker=slot.number)
+                self._rounds.told(slot.number, number, told, self._clock())
             case int():
                 self._ended(slot, said)
         self._gather()
@@ -148,6 +166,8 @@ class Supervisor:
         # Somebody must answer /health/live from the first second on; the others accept when they can serve.
         slot.accepts = not any(other.accepts for other in self._living())
         slot.worker = self._start(slot.number, slot.accepts, lambda said: self._events.put((slot, said)))
+        self._workers[slot.number] = slot.worker
+        self._rounds.began(slot.number)
 
     def _settled(self, slot: Slot, ready: bool) -> None:
         slot.accepts, slot.ready, slot.settled_at = True, ready, self._clock()
@@ -166,6 +186,8 @@ class Supervisor:
         slot.worker, slot.settled_at = None, None
         slot.accepts = slot.ready = slot.owes = slot.asks = False
         self._sums.ended(slot.number)
+        self._workers.pop(slot.number, None)
+        self._rounds.ended(slot.number, now)
         if self._stopping_until is not None:
             return
         pause = slot.restarts.after(code, served_s)

@@ -14,6 +14,7 @@ from app import logs
 from app.child import ignore_interrupts
 from app.commands.inside import build, choose
 from app.link import Link, Order, Said
+from app.main import maker
 from app.server import Server, configured, leave
 from app.settings import Settings
 from app.shares import Share
@@ -22,8 +23,10 @@ from app.shares import Share
 class WorkerServer(Server):
     """Tells its supervisor once no predictor is loading any more."""
 
+    link: Link
+
     async def settle(self) -> None:
-        while not (self.batcher.settled or self.should_exit):  # noqa: ASYNC110 - a thread loads
+        while not (self.shelf.settled or self.should_exit):  # noqa: ASYNC110 - a thread loads
             await asyncio.sleep(0.05)
 
     async def announce(self) -> None:
@@ -31,11 +34,9 @@ class WorkerServer(Server):
         if not self.should_exit:
             self.ready()
 
-    def end(self, at_once: bool) -> None:
-        """From any thread."""
-        if at_once:
-            self.drain_delay_s = 0.0
-        self.should_exit = True
+    def hear(self) -> None:
+        """What the supervisor orders; SIGHUP is for it."""
+        self.link.changes(self.shelf.do)
 
 
 def held(application: ASGIApp, until: Callable[[], Awaitable[None]]) -> ASGIApp:
@@ -69,7 +70,8 @@ def work(
     )
     logs.start(own, f"worker {share.number}")
     try:
-        application = build(own, choose(own, threads=share.threads), link.sums)
+        predictors, make = choose(own, threads=share.threads), maker(own, share.threads)
+        application = build(own, predictors, link.sums, make, link.spread)
     except typer.Exit as failed:
         sys.exit(failed.exit_code)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -80,9 +82,8 @@ def work(
         await server.settle()
 
     config = configured(application if at_once else held(application, settled), own)
-    server = WorkerServer(
-        config, state.batcher, state.stop, lambda: link.settled(state.batcher.ready), own.drain_delay_s
-    )
+    server = WorkerServer(config, own, state.batcher, state.shelf, state.stop, lambda: link.settled(state.shelf.ready))
+    server.link = link
     link.serve(state.metrics.registry, server.end)
     try:
         server.run(sockets=[listener])

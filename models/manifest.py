@@ -15,6 +15,8 @@ from models.predictor import Card, Input, Licence
 
 SHIPPED = Path(__file__).parent / "weights"
 SCALE = ".int8_scale"
+BESIDE = "@"
+"""Between name and version in the names of files that are served beside `NAME.json`, to those who ask for them."""
 
 Kind = Literal["instances", "classifier", "heads", "boxes"]
 """What weights give, and so which predictor serves them."""
@@ -138,22 +140,24 @@ class Weights:
             raise WeightsError(f"{self.path}: not a safetensors file ({error})") from error
 
 
-def find(name: str, weights_dir: Path | None = None) -> Weights:
+def find(name: str, weights_dir: Path | None = None, version: str | None = None) -> Weights:
     """The weights of that name; `weights_dir` (the setting `CARLENS_WEIGHTS_DIR`) is searched before the shipped ones.
+    With a `version`, those of the files `NAME@VERSION` in `weights_dir`.
 
     Raises `WeightsError` where there are none, or where the manifest is broken or another's.
     """
     folders = (weights_dir, SHIPPED) if weights_dir else (SHIPPED,)
+    stem = name if version is None else f"{name}{BESIDE}{version}"
     for folder in folders:
-        path = folder / f"{name}.json"
+        path = folder / f"{stem}.json"
         if path.exists():
-            return _open(path, name)
+            return _open(path, name, version)
     raise WeightsError(
-        f"no weights for {name!r}: expected {name}.json and {name}.safetensors in {' or '.join(map(str, folders))}"
+        f"no weights for {name!r}: expected {stem}.json and {stem}.safetensors in {' or '.join(map(str, folders))}"
     )
 
 
-def _open(path: Path, name: str) -> Weights:
+def _open(path: Path, name: str, version: str | None) -> Weights:
     try:
         manifest = Manifest.model_validate_json(path.read_bytes())
     except OSError as error:
@@ -164,7 +168,9 @@ def _open(path: Path, name: str) -> Weights:
         raise WeightsError(f"{path}: {where}: {first['msg']}") from error
     if manifest.name != name:
         raise WeightsError(f"{path}: the manifest is of {manifest.name!r}, expected {name!r}")
-    tensors = path.with_suffix(".safetensors")
+    if version is not None and manifest.version != version:
+        raise WeightsError(f"{path}: the manifest's version is {manifest.version!r}, the file's name says {version!r}")
+    tensors = path.with_name(f"{path.stem}.safetensors")
     if not tensors.exists():
         raise WeightsError(f"{tensors}: missing; the manifest beside it expects it")
     return Weights(manifest, tensors)

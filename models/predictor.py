@@ -143,8 +143,9 @@ A = TypeVar("A", bound=BaseModel)
 
 
 class Predictor(ABC, Generic[O, A]):
-    """One model behind one route. `prepare` and `finish` run in worker threads, several at once, and keep no state;
-    `load` and `run` are called by the device's own thread alone."""
+    """One version of a model behind one route. `prepare` and `finish` run in worker threads, several at once, and keep
+    no state; `load` is called once, by a thread that loads, while others serve; `run` by the device's own thread alone.
+    Before it is asked by others, a drawn photo goes through all four."""
 
     specification: Specification
     card: Card

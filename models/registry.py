@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from models.backends import AUTO
 from models.join import Join, ordered
-from models.manifest import WeightsError, find
+from models.manifest import BESIDE, WeightsError, find
 from models.predictor import Predictor
 
 GROUP = "carlens.predictors"
@@ -50,19 +50,52 @@ def discover(
     """
     given = entry_points(group=GROUP) if points is None else points
     found = {point.name: point for point in given}
-    own = [name for name in _stems(weights_dir) if name not in found]
-    there = sorted([*found, *own])
-    chosen = backends or {}
-    share = {} if threads is None else {"threads": threads}  # a predictor's own default stays
-    if unknown := [name for name in chosen if name and name not in there]:
+    there = sorted({*found, *_stems(weights_dir)})
+    if unknown := [name for name in backends or {} if name and name not in there]:
         raise RegistryError(f"a backend is set for {', '.join(unknown)}: installed are {', '.join(there) or 'none'}")
     names, made = choose(there, wanted), dict[str, AnyPredictor]()
     for name in names:
-        backend = chosen.get(name, chosen.get("", AUTO))
-        settings = {"weights_dir": weights_dir, "cache_dir": cache_dir, "backend": backend, **share}
+        settings = _settings(name, weights_dir, backends, cache_dir, threads)
         made[name] = _create(found[name], settings) if name in found else _of_kind(name, settings)
         names += _needed(made[name], there, names)
     return made
+
+
+def create(
+    name: str,
+    version: str | None = None,
+    weights_dir: Path | None = None,
+    backends: Mapping[str, str] | None = None,
+    cache_dir: Path | None = None,
+    threads: int | None = None,
+) -> AnyPredictor:
+    """One predictor anew, as `discover` makes it, from its files as they are now; with a `version`, of those beside
+    (`versions`). Raises as `discover` does."""
+    settings = {**_settings(name, weights_dir, backends, cache_dir, threads), "version": version}
+    for point in entry_points(group=GROUP):
+        if point.name == name:
+            return _create(point, settings)
+    return _of_kind(name, settings)
+
+
+def versions(name: str, weights_dir: Path | None) -> list[str]:
+    """The versions of that name that lie beside it in the folder, as `NAME@VERSION.json` and `.safetensors`."""
+    pairs = (stem.split(BESIDE, 1) for stem in _files(weights_dir) if BESIDE in stem)
+    return sorted(version for owner, version in pairs if owner == name)
+
+
+def _settings(
+    name: str,
+    weights_dir: Path | None,
+    backends: Mapping[str, str] | None,
+    cache_dir: Path | None,
+    threads: int | None,
+) -> dict[str, Any]:
+    """What the predictor of that name may have parameters for."""
+    chosen = backends or {}
+    backend = chosen.get(name, chosen.get("", AUTO))
+    share = {} if threads is None else {"threads": threads}  # a predictor's own default stays
+    return {"weights_dir": weights_dir, "cache_dir": cache_dir, "backend": backend, **share}
 
 
 def joins(points: Iterable[EntryPoint] | None = None) -> list[Join]:
@@ -109,22 +142,27 @@ def choose(there: Iterable[str], wanted: Iterable[str] | None = None) -> list[st
     return names
 
 
-def _stems(folder: Path | None) -> list[str]:
-    """Names of the manifests and weights in the folder, those of hidden files left out."""
+def _stems(folder: Path | None) -> set[str]:
+    """Names that the folder has weights for."""
+    return {stem for stem in _files(folder) if BESIDE not in stem}
+
+
+def _files(folder: Path | None) -> set[str]:
+    """The manifests and weights in the folder, without suffix, those of hidden files left out."""
     if folder is None:
-        return []
+        return set()
     try:
         files = list(folder.iterdir())
     except OSError as error:
         raise WeightsError(f"{folder}: the folder of weights cannot be read ({error.strerror})") from error
-    return sorted({f.stem for f in files if f.suffix in (".json", ".safetensors") and not f.name.startswith(".")})
+    return {f.stem for f in files if f.suffix in (".json", ".safetensors") and not f.name.startswith(".")}
 
 
 def _of_kind(name: str, settings: Mapping[str, Any]) -> AnyPredictor:
     """The predictor that serves the folder's weights of that name."""
     folder = settings["weights_dir"]
     _check(name, f"{folder}/{name}.json")
-    kind = find(name, folder).manifest.kind
+    kind = find(name, folder, settings.get("version")).manifest.kind
     factory = server(name, kind)
     predictor = factory(name=name, **_taken(factory, settings))
     if not isinstance(predictor, Predictor):

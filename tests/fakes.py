@@ -101,6 +101,12 @@ class Brightness(Predictor[RegionOptions, BrightnessAnswer]):
         self.options: Options | None = None
         self.decoded: tuple[int, int] | None = None
 
+    def forget(self) -> None:
+        """The photo that proved it at the start."""
+        self.preparing.clear()
+        self.running.clear()
+        self.rows, self.options, self.decoded = 0, None, None
+
     def load(self, device: str) -> None:
         _wait(self.wait_load)
         _fail(self.fail_load)
@@ -172,6 +178,10 @@ class Finder(Predictor[Options, FinderAnswer]):
         self.fail_regions: Exception | None = None
         self.fail_complete: Exception | None = None
         self.wait_finish: threading.Event | None = None
+        self.runs = 0
+
+    def forget(self) -> None:
+        """The photo that proved it at the start."""
         self.runs = 0
 
     def load(self, device: str) -> None:

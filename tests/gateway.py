@@ -3,35 +3,45 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 from fastapi import FastAPI
 
+from app.keys import SCOPES
 from app.main import create_app
 from app.schemas import AnyPredictor
 from app.settings import Settings
+from app.shelf import Make
 from models.join import Join
+from tests.keyed import bearer, key
 
 JPEG = {"Content-Type": "image/jpeg"}
 
 
-def application(*predictors: AnyPredictor, joins: Sequence[Join] | None = None, **settings: Any) -> FastAPI:
-    return create_app(Settings(device="cpu", **settings), {one.specification.name: one for one in predictors}, joins)
+def application(
+    *predictors: AnyPredictor, joins: Sequence[Join] | None = None, make: Make | None = None, **settings: Any
+) -> FastAPI:
+    served = {one.specification.name: one for one in predictors}
+    return create_app(Settings(device="cpu", **settings), served, joins, make=make)
 
 
 @asynccontextmanager
-async def running(app: FastAPI, *, settled: bool = True) -> AsyncIterator[httpx.AsyncClient]:
-    """A client while the app lives; `settled` waits until no predictor is loading any more."""
-    transport = httpx.ASGITransport(app=app)
+async def running(app: FastAPI, *, settled: bool = True, token: str = "") -> AsyncIterator[httpx.AsyncClient]:
+    """A client while the app lives, with the key `token`; `settled` waits until no predictor is loading any more."""
+    transport, headers = httpx.ASGITransport(app=app), bearer(token) if token else {}
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://carlens", timeout=30) as client,
+        httpx.AsyncClient(transport=transport, base_url="http://carlens", timeout=30, headers=headers) as client,
     ):
         if settled:
-            batcher = app.state.batcher
-            names = (await client.get("/health/ready")).json()["predictors"]
-            await until(lambda: all(batcher.state(name) != "loading" for name in names))
+            await until(lambda: bool(app.state.shelf.settled))
+            for entry in app.state.shelf.entries:
+                forget = getattr(entry.made, "forget", None)
+                if forget is not None:
+                    forget()
         yield client
 
 
@@ -46,6 +56,16 @@ async def until(met: Callable[[], bool]) -> None:
 async def serving(*predictors: AnyPredictor, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
     async with running(application(*predictors, **settings)) as client:
         yield client
+
+
+@asynccontextmanager
+async def administered(*predictors: AnyPredictor, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """The same with keys, and a client whose key may do everything."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "keys.toml"
+        token = key(path, "everything", *SCOPES)
+        async with running(application(*predictors, keys_file=path, **settings), token=token) as client:
+            yield client
 
 
 async def reached(event: Any) -> None:

@@ -12,14 +12,15 @@ import typer
 from fastapi import FastAPI
 
 from app import configuration
-from app.batcher import Batcher
 from app.main import create_app
+from app.routes.changes import Spread
 from app.routes.metrics import Read
 from app.schemas import AnyPredictor
 from app.settings import Settings
+from app.shelf import Make, Shelf
 from models import backends, registry
 
-OURSELVES = {"keys_file": None, "rate_per_key": None, "rate_per_address": None}
+OURSELVES = {"keys_file": None, "rate_per_key": None, "rate_per_address": None, "lazy": None}
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
@@ -66,11 +67,19 @@ def choose(settings: Settings, wanted: list[str] | None = None, threads: int | N
         fail(f"{str(error) or type(error).__name__}{as_set(settings, 'backend', 'weights_dir')}")
 
 
-def build(settings: Settings, predictors: Mapping[str, AnyPredictor], read_metrics: Read | None = None) -> FastAPI:
+def build(
+    settings: Settings,
+    predictors: Mapping[str, AnyPredictor],
+    read_metrics: Read | None = None,
+    make: Make | None = None,
+    spread: Spread | None = None,
+) -> FastAPI:
     """The gateway; what hinders it (a device that is not there, say) is one line and exit 1."""
     try:
         chosen = settings.model_copy(update={"predictors": None})  # they are chosen already
-        return create_app(chosen, predictors, read_metrics=read_metrics)
+        return create_app(chosen, predictors, read_metrics=read_metrics, make=make, spread=spread)
+    except registry.RegistryError as error:
+        fail(str(error), 2)
     except ModuleNotFoundError as error:
         fail(f'{error.name} is not installed: pip install "carlens[gpu]"')
     except (ValueError, RuntimeError) as error:
@@ -87,18 +96,17 @@ def devices(settings: Settings) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """The service in this process: a client that speaks to it without a socket, and its batcher."""
+    """The service in this process: a client that speaks to it without a socket, and what it serves."""
 
     client: httpx.AsyncClient
-    batcher: Batcher
-    names: list[str]
+    shelf: Shelf
 
     async def loaded(self) -> dict[str, str]:
         """Returns once no predictor is loading any more: those that are not ready, each with the reason."""
-        while any(self.batcher.state(name) == "loading" for name in self.names):  # noqa: ASYNC110 - a thread loads
+        while not self.shelf.settled:  # noqa: ASYNC110 - a thread loads
             await asyncio.sleep(0.02)
-        failed = [name for name in self.names if self.batcher.state(name) != "ready"]
-        return {name: self.batcher.reason(name) or self.batcher.state(name) for name in failed}
+        failed = [entry for entry in self.shelf.entries if entry.state == "failed"]
+        return {entry.name: entry.reason or entry.state for entry in failed}
 
 
 @contextmanager
@@ -114,10 +122,11 @@ def quiet() -> Iterator[None]:
 
 @asynccontextmanager
 async def running(settings: Settings, predictors: Mapping[str, AnyPredictor]) -> AsyncIterator[Inside]:
-    """The very service that `carlens serve` runs, without a server around it; who runs it needs no key."""
+    """The very service that `carlens serve` runs, without a server around it; who runs it needs no key, and nothing is
+    lazy."""
     application = build(settings.model_copy(update=OURSELVES), predictors)
     with quiet():
         async with application.router.lifespan_context(application):
             transport = httpx.ASGITransport(app=application, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://carlens", timeout=None) as client:
-                yield Inside(client, application.state.batcher, list(predictors))
+                yield Inside(client, application.state.shelf)

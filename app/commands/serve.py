@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Annotated, Any
@@ -9,10 +10,12 @@ from typing import Annotated, Any
 import typer
 
 from app import logs, ports
+from app.changes import Change
 from app.child import Child
 from app.commands.inside import build, choose, devices, fail, read_settings
 from app.link import Said
-from app.server import BACKLOG, FLUSH_S, Server, configured, leave, warn_of_exposure
+from app.main import maker
+from app.server import BACKLOG, FLUSH_S, Server, configured, leave, on_hangup, warn_of_exposure
 from app.settings import LogLevel, Settings, cores
 from app.shares import Share, shares
 from app.supervisor import Supervisor
@@ -57,6 +60,8 @@ def supervise(settings: Settings, given: list[Share], listener: socket.socket) -
     supervisor = Supervisor(len(given), start, lambda: announce(address), stop_s)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, supervisor.stop)
+    if sys.platform != "win32":
+        signal.signal(signal.SIGHUP, on_hangup(lambda: supervisor.change(Change("reload")), supervisor.stop))
     return supervisor.run()
 
 
@@ -91,16 +96,17 @@ def serve(
             code = supervise(settings, shares(count, shared, cores()), listener)
             raise typer.Exit(code)
         logs.start(settings)
-        application = build(settings, predictors)
+        application = build(settings, predictors, make=maker(settings))
         warn_of_exposure(settings, listener.getsockname()[0])
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, leave)
         state = application.state
         server = Server(
             configured(application, settings),
+            settings,
             state.batcher,
+            state.shelf,
             state.stop,
             lambda: announce(base_url(listener)),
-            settings.drain_delay_s,
         )
         server.run(sockets=[listener])

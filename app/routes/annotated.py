@@ -13,7 +13,7 @@ from app import errors, schemas
 from app.accept import weighted
 from app.ask import Ask
 from app.door import Door
-from app.options import chosen, from_query, inspect_options, task
+from app.options import chosen, from_query, inspect_options, task, with_version
 from app.routes.predict import PHOTO_PROBLEMS, RESPONSE_HEADERS, photo_call
 from app.schemas import AnyPredictor
 from app.settings import Settings
@@ -68,7 +68,6 @@ def router(settings: Settings, predictors: Iterable[AnyPredictor], door: Door) -
         "methods": ["POST"],
         "response_class": Response,
         "response_model": None,
-        "responses": {200: success, **errors.responses(*PHOTO_PROBLEMS)},
         "openapi_extra": photo_call(settings),
     }
     for name, predictor in drawable.items():
@@ -78,6 +77,7 @@ def router(settings: Settings, predictors: Iterable[AnyPredictor], door: Door) -
             operation_id=f"annotate_{name}",
             summary=f"{predictor.specification.summary}, drawn on the photo",
             description=f"The answer of `POST /v1/{name}` as a picture: {FORMATS}",
+            responses={200: success, **errors.responses(*PHOTO_PROBLEMS, errors.UnknownModel)},
             **common,
         )
     if drawable:
@@ -88,16 +88,17 @@ def router(settings: Settings, predictors: Iterable[AnyPredictor], door: Door) -
             summary="Several answers, drawn on one photo",
             description="The answers of the predictors that `tasks` names, those of the first on top, as a picture: "
             f"{FORMATS} Where one of them has a problem, that is the answer: a picture cannot say what it lacks.",
+            responses={200: success, **errors.responses(*PHOTO_PROBLEMS)},
             **common,
         )
     return routes
 
 
 def _one(predictor: AnyPredictor, door: Door) -> Callable[..., Any]:
-    read = from_query(predictor.specification.options)
+    read = from_query(with_version(predictor.specification.options))
 
     async def annotated(request: Request, options: Annotated[Options, Depends(read)]) -> Response:
-        return await _draw(request, [Ask.of(predictor, options)], door)
+        return await _draw(request, [task(predictor, options)], door, getattr(options, "version", None))
 
     return annotated
 
@@ -112,12 +113,13 @@ def _several(predictors: Mapping[str, AnyPredictor], door: Door) -> Callable[...
     return annotated
 
 
-async def _draw(request: Request, asks: Sequence[Ask], door: Door) -> Response:
+async def _draw(request: Request, asks: Sequence[Ask], door: Door, version: str | None = None) -> Response:
     kind = negotiate(",".join(request.headers.getlist("accept")))
-    visit = await door.enter(request, asks)
+    visit = await door.enter(request, asks, version)
     for refusal in visit.refused.values():
         raise refusal
-    drawn = await door.wait(request, visit, door.pipeline.draw(asks, visit.data, visit.call, partial(encode, kind)))
+    asks, drawing = visit.asks, partial(encode, kind)
+    drawn = await door.wait(request, visit, door.pipeline.draw(asks, visit.data, visit.call, drawing))
     kind, picture = drawn.picture
     timings: dict[str, float | None] = {"receive": visit.receive_ms, "decode": drawn.decode_ms}
     for name, answer in drawn.answers.items():

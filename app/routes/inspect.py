@@ -63,8 +63,12 @@ def router(settings: Settings, predictors: Mapping[str, AnyPredictor], door: Doo
     joins = door.pipeline.joins
 
     async def inspect(request: Request, options: Annotated[Options, Depends(read)]) -> Response:
-        asks = [task(predictors[name], options) for name in chosen(getattr(options, "tasks", None), predictors)]
+        named = getattr(options, "tasks", None)
+        able = [name for name in predictors if named or door.shelf.offers(name)] or predictors
+        asks = [task(predictors[name], options) for name in chosen(named, able)]
         visit = await door.enter(request, asks)
+        taken = {ask.name: ask for ask in visit.asks}
+        asks = [taken.get(ask.name, ask) for ask in asks]
         told_in = language(",".join(request.headers.getlist("accept-language")), codes())
         look = door.pipeline.inspect(visit.asks, visit.refused, visit.data, visit.call, texts(told_in))
         seen, together, join_ms = await door.wait(request, visit, look)

@@ -1,12 +1,9 @@
 """`GET /v1/models` and `GET /v1/models/NAME`: what is served, with which weights, under which terms."""
 
-from collections.abc import Mapping
-
 from fastapi import APIRouter, Request
 
 from app import errors, schemas
-from app.batcher import Batcher
-from app.schemas import AnyPredictor
+from app.shelf import Entry, Shelf
 
 NAME = {
     "name": "name",
@@ -35,10 +32,11 @@ EXAMPLE = {
     "device": "cpu",
     "batch_sizes": [1, 2, 4, 8, 16],
     "state": "ready",
+    "versions": ["1.0.0", "1.1.0"],
 }
 
 
-def router(predictors: Mapping[str, AnyPredictor], batcher: Batcher) -> APIRouter:
+def router(shelf: Shelf) -> APIRouter:
     routes = APIRouter(prefix="/v1/models", tags=["models"])
 
     @routes.get(
@@ -52,9 +50,7 @@ def router(predictors: Mapping[str, AnyPredictor], batcher: Batcher) -> APIRoute
     )
     async def list_models() -> schemas.ModelList:
         """Every predictor with its version, labels, figures, licence, weights, and whether it is ready."""
-        return schemas.ModelList(
-            models=[schemas.model_card(predictor, batcher.state(name)) for name, predictor in predictors.items()]
-        )
+        return schemas.ModelList(models=[_card(entry) for entry in shelf.entries])
 
     @routes.get(
         "/{name}",
@@ -68,10 +64,10 @@ def router(predictors: Mapping[str, AnyPredictor], batcher: Batcher) -> APIRoute
     )
     async def get_model(request: Request) -> schemas.ModelCard:
         """One predictor by its name, the last part of its route."""
-        name = request.path_params["name"]
-        if name not in predictors:
-            served = ", ".join(predictors) or "none"
-            raise errors.UnknownModel(f"No model is called {errors.shown(name)}. Served are: {served}.")
-        return schemas.model_card(predictors[name], batcher.state(name))
+        return _card(shelf.entry(request.path_params["name"]))
 
     return routes
+
+
+def _card(entry: Entry) -> schemas.ModelCard:
+    return schemas.model_card(entry.serving.predictor, entry.condition, entry.versions)

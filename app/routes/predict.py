@@ -8,9 +8,8 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from app import errors, intake, schemas
-from app.ask import Ask
 from app.door import Door
-from app.options import from_query
+from app.options import from_query, task, with_version
 from app.schemas import AnyPredictor
 from app.settings import Settings
 from models.predictor import Options, Specification
@@ -103,18 +102,19 @@ def router(settings: Settings, predictors: Iterable[AnyPredictor], door: Door) -
             summary=specification.summary,
             description=specification.description,
             response_model=schemas.envelope_model(specification),
-            responses={200: success, **errors.responses(*PHOTO_PROBLEMS)},
+            responses={200: success, **errors.responses(*PHOTO_PROBLEMS, errors.UnknownModel)},
             openapi_extra=photo_call(settings),
         )
     return routes
 
 
 def _endpoint(predictor: AnyPredictor, door: Door) -> Any:
-    read = from_query(predictor.specification.options)
+    read = from_query(with_version(predictor.specification.options))
 
     async def predict(request: Request, options: Annotated[Options, Depends(read)]) -> Response:
-        ask = Ask.of(predictor, options)
-        visit = await door.enter(request, [ask])
+        version: str | None = getattr(options, "version", None)
+        visit = await door.enter(request, [task(predictor, options)], version)
+        (ask,) = visit.asks
         seen = await door.wait(request, visit, door.pipeline.look(visit.asks, visit.data, visit.call))
         answer = seen.outcomes[ask.name]
         if isinstance(answer, errors.Problem):
@@ -128,7 +128,7 @@ def _endpoint(predictor: AnyPredictor, door: Door) -> Any:
         body = schemas.json_object(
             {
                 "request_id": json.dumps(visit.call.request_id).encode(),
-                "model": schemas.json_of(schemas.model_info(ask.name, predictor.card)),
+                "model": schemas.json_of(schemas.model_info(ask.name, ask.predictor.card)),
                 "image": schemas.json_of(schemas.image_info(seen.header)),
                 "result": answer.json,
                 "timings_ms": schemas.json_of(timings, exclude_none=True),

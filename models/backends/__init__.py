@@ -13,7 +13,7 @@ from models.predictor import Arrays
 
 
 class Backend(Protocol):
-    """One loaded network. `load` and `run` are called by the device's own thread."""
+    """One loaded network. `load` is called by a thread that loads, then `run` by the device's own thread."""
 
     name: str
 

@@ -37,7 +37,8 @@ class GraphBackend(ABC):
             raise WeightsError(f"{name}: the backend {self.name} needs its graphs; {graphs.REMADE.format(name)}")
         with TemporaryDirectory(prefix="carlens-", ignore_cleanup_errors=True) as folder:
             # From a copy that nobody writes: runtimes map files into memory, and end with the process if one changes.
-            (Path(folder) / weights.path.name).write_bytes(data)
+            # It is called as the graphs call it, also where they are served beside others of that name.
+            (Path(folder) / f"{weights.manifest.name}.safetensors").write_bytes(data)
             digest = weights.manifest.sha256[:16]
             parts = {part: self.open(Path(shutil.copy(file, folder)), digest) for part, file in files.items()}
         self._network = parts[graphs.WHOLE] if graphs.WHOLE in parts else _rcnn(parts, weights.manifest)

@@ -36,14 +36,16 @@ class WeightedPredictor(Predictor[O, A]):
         backend: str = backends.AUTO,
         cache_dir: Path | None = None,
         threads: int | None = None,
+        version: str | None = None,
     ) -> None:
         """`backend` is one of `backends.NAMES`, or `auto`; `cache_dir` a folder for what it compiles; `threads` of the
-        CPU are what it may take, None leaves that to its library. Raises
+        CPU are what it may take, None leaves that to its library. With a `version`, the weights are those of the files
+        `NAME@VERSION` in `weights_dir`. Raises
         `WeightsError` where the weights are missing or broken, cannot give this predictor's answer, or have no backend
         here that could serve them."""
         if name is not None:
             self.name = name
-        self.weights: Weights = find(self.name, weights_dir)
+        self.weights: Weights = find(self.name, weights_dir, version)
         self.manifest = self.weights.manifest
         self.check()
         self.wanted, self.cache_dir, self.threads = backend, cache_dir, threads

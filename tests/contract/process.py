@@ -10,6 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
+from tests.keyed import bearer
+
 COMMAND = str(Path(sys.executable).parent / "carlens")
 PATIENCE_S = 240.0
 """A service that is not ready by then is killed; the weights of all predictors load in seconds, on a busy machine in
@@ -20,11 +24,17 @@ a minute."""
 class Service:
     url: str
     process: "subprocess.Popen[str]"
+    token: str = ""
+
+    def client(self) -> httpx.AsyncClient:
+        """A client with the key `token`, which may ask as many things at once as it likes."""
+        limits, headers = httpx.Limits(max_connections=None), bearer(self.token) if self.token else {}
+        return httpx.AsyncClient(base_url=self.url, timeout=PATIENCE_S, limits=limits, headers=headers)
 
 
 @contextmanager
-def serving(log: Path, environment: Mapping[str, str], cwd: Path | None = None) -> Iterator[Service]:
-    """The service once every predictor is ready, with its log in a file; stopped at the end."""
+def serving(log: Path, environment: Mapping[str, str], cwd: Path | None = None, token: str = "") -> Iterator[Service]:
+    """The service once every predictor is ready, with its log in a file; stopped at the end. `token`: its clients' key."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CARLENS_")}
     with log.open("w", encoding="utf-8") as errors:
         process = subprocess.Popen(
@@ -43,7 +53,7 @@ def serving(log: Path, environment: Mapping[str, str], cwd: Path | None = None) 
         address = re.search(r"http://127\.0\.0\.1:\d+", line)
         assert address, f"carlens serve did not become ready: {line}{log.read_text(encoding='utf-8')[-4000:]}"
         guard.cancel()
-        yield Service(address[0], process)
+        yield Service(address[0], process, token)
     finally:
         guard.cancel()
         process.terminate()

@@ -51,13 +51,15 @@ for kind in ("image/*", "application/octet-stream"):
 def with_formats(document: dict[str, Any]) -> dict[str, Any]:
     """What JSON Schema cannot say of a value, as a format that the strategies above make values of."""
     document = deepclone(document)
-    for path, item in document["paths"].items():
+    for item in document["paths"].values():
         for operation in item.values():
             for parameter in operation.get("parameters", []):
                 if parameter["name"] in ("box", "tasks"):
                     parameter["schema"] = {"type": "string", "format": parameter["name"]}
-                if path == "/v1/models/{name}":
+                if parameter["in"] == "path":
                     parameter["schema"]["enum"] = ["one", "two"]
+                elif parameter["name"] == "version":
+                    parameter["schema"] = {"type": "string", "enum": ["1.0.0"]}
             content = operation.get("requestBody", {}).get("content", {})
             if content:
                 content["application/json"]["schema"]["properties"]["image"] = {
@@ -82,7 +84,7 @@ class Served:
         if scope["type"] == "lifespan":
             self.app = self.fresh()
         else:
-            await until(lambda: bool(self.app.state.batcher.ready))
+            await until(lambda: bool(self.app.state.shelf.ready))
         await self.app(scope, receive, send)
 
 

@@ -143,11 +143,11 @@ async def test_the_picture_has_the_completed_answer() -> None:
 async def test_who_reads_other_regions_does_not_wait_for_the_slow_one() -> None:
     """`brightness` reads what `vehicles` found; that `damages` is slow, and completed, is nothing to it."""
     slow = Finder(RIGHT, name="damages", completed_by=("grader",))
-    slow.wait_finish = threading.Event()
     other = grader(regions=("damages", "photo"))
     quick = reader()
     app = application(slow, other, Finder(LEFT), quick)
     async with running(app) as client:
+        slow.wait_finish = threading.Event()
         asked = asyncio.create_task(client.post("/v1/inspect", content=halves(), headers=JPEG))
         await reached(quick.preparing)
         assert not other.preparing.is_set()

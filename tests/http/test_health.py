@@ -22,7 +22,7 @@ async def test_live_at_once_and_ready_when_all_are_loaded() -> None:
         assert waiting.json()["predictors"]["two"] == "loading"
         assert "two (loading)" in waiting.json()["detail"]
         two.wait_load.set()
-        await until(lambda: bool(app.state.batcher.ready))
+        await until(lambda: bool(app.state.shelf.ready))
         assert (await client.get("/health/ready")).json() == {
             "ready": True,
             "predictors": {"one": "ready", "two": "ready"},

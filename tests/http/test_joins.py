@@ -81,9 +81,13 @@ def parts() -> Says:
     return Says("parts", PartsAnswer(parts=found))
 
 
-async def ask(*predictors: Any, path: str = "/v1/inspect", **headers: str) -> httpx.Response:
+async def ask(
+    *predictors: Any, path: str = "/v1/inspect", failing: Sequence[Any] = (), **headers: str
+) -> httpx.Response:
     app = application(*predictors, joins=JOINS)
     async with running(app) as client:
+        for one in failing:
+            one.fail = ValueError("secret")
         return await client.post(path, content=photo(), headers={**JPEG, **headers})
 
 
@@ -147,8 +151,7 @@ async def test_alone_an_answer_stays_as_it_is() -> None:
 )
 async def test_a_failed_predictor_leaves_its_joins_out(failing: str, left_out: dict[str, str]) -> None:
     both = {"damage": damage(), "parts": parts()}
-    both[failing].fail = ValueError("secret")
-    response = await ask(*both.values())
+    response = await ask(*both.values(), failing=[both[failing]])
     body = response.json()
     assert response.status_code == 200
     assert body["left_out"] == left_out
@@ -174,9 +177,7 @@ def _fields(specification: Specification) -> dict[str, Any]:
 
 async def test_where_nobody_answers_the_problem_is_the_answer() -> None:
     both = [damage(), parts()]
-    for one in both:
-        one.fail = ValueError("x")
-    assert problem(await ask(*both)) == (500, "prediction_failed")
+    assert problem(await ask(*both, failing=both)) == (500, "prediction_failed")
 
 
 async def test_vehicles_have_their_damages_by_index() -> None:

@@ -35,6 +35,7 @@ async def test_what_is_served_is_told() -> None:
             "device": "cpu",
             "batch_sizes": [1, 2, 4],
             "state": "ready",
+            "versions": ["1.0.0"],
         }
     )
 

@@ -120,14 +120,14 @@ async def test_a_failing_predictor_is_a_problem_that_leaks_nothing(step: str, ca
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 async def test_what_json_cannot_say_is_a_problem(value: float) -> None:
     predictor = Brightness()
-    predictor.mean = lambda _: value
     async with serving(predictor) as client:
+        predictor.mean = lambda _: value
         assert problem(await client.post("/v1/brightness", content=photo(), headers=JPEG)) == (500, "prediction_failed")
 
 
-async def test_an_answer_of_another_type_is_a_problem() -> None:
+async def test_an_answer_of_another_type_is_found_before_anybody_asks() -> None:
     async with serving(Brightness(answer=Options)) as client:
-        assert problem(await client.post("/v1/brightness", content=photo(), headers=JPEG)) == (500, "prediction_failed")
+        assert problem(await client.post("/v1/brightness", content=photo(), headers=JPEG)) == (503, "not_ready")
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ async def test_not_ready_while_loading_and_after_a_failed_load() -> None:
     async with running(app, settled=False) as client:
         assert problem(await client.post("/v1/slow", content=photo(), headers=JPEG)) == (503, "not_ready")
         slow.wait_load.set()
-        await until(lambda: app.state.batcher.state("slow") != "loading")
+        await until(lambda: app.state.shelf.states()["slow"] != "loading")
         assert (await client.post("/v1/slow", content=photo(), headers=JPEG)).status_code == 200
         response = await client.post("/v1/broken", content=photo(), headers=JPEG)
         assert problem(response) == (503, "not_ready")

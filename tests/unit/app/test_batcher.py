@@ -473,12 +473,8 @@ def test_batch_sizes_that_make_no_sense_are_refused(sizes: tuple[int, ...]) -> N
 
 
 @scenario
-async def test_a_name_is_added_once_and_before_the_start() -> None:
+async def test_a_batcher_starts_once() -> None:
     async with serving(Doubler("a")) as batcher:
-        with pytest.raises(ValueError, match="a was added already"):
-            batcher.add("a", Doubler().load, Doubler().run, INPUTS, (1,))
-        with pytest.raises(RuntimeError, match="b came too late"):
-            batcher.add("b", Doubler().load, Doubler().run, INPUTS, (1,))
         with pytest.raises(RuntimeError, match="starts once"):
             await batcher.start()
 

@@ -194,7 +194,15 @@ def test_a_bad_photo_is_one_line_and_the_others_are_answered(fakes: dict[str, An
 def test_a_predictor_that_fails_on_a_photo_is_named(fakes: dict[str, AnyPredictor], folder: Path) -> None:
     plain = fakes["plain"]
     assert isinstance(plain, Brightness)
-    plain.fail_prepare = RuntimeError("a secret of the inside")
+    proven: list[float] = []
+
+    def once(mean: float) -> float:
+        if proven:
+            raise RuntimeError("a secret of the inside")
+        proven.append(mean)
+        return mean
+
+    plain.mean = once
     code, out, err = run("predict", folder / "car.jpg")
     assert code == 1
     assert "plain: " in err

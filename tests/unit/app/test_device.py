@@ -2,13 +2,17 @@
 
 import asyncio
 import threading
+import weakref
 from typing import Any
 
 import numpy as np
 import pytest
 
 from app.batcher import Batcher, DeviceDied, ItemFailed, NotServing
+from app.device import Guarded
+from app.lane import Lane
 from models.predictor import Arrays
+from tests.gateway import until
 from tests.unit.app.doubler import INPUTS, NEVER, Clock, Doubler, item, loaded, outcomes, scenario, send, serving
 
 
@@ -251,7 +255,7 @@ async def test_a_predictor_that_does_not_load_or_warm_fails_by_name_and_the_othe
 
 
 @scenario
-async def test_each_predictor_is_loaded_once_on_the_device_by_the_device_thread() -> None:
+async def test_each_predictor_is_loaded_once_by_one_thread_and_run_by_the_other() -> None:
     threads: list[str] = []
     doubler = Doubler()
     batcher = Batcher("cuda:1")
@@ -272,7 +276,8 @@ async def test_each_predictor_is_loaded_once_on_the_device_by_the_device_thread(
     assert await outcomes(await send(batcher, *range(1, 21))) == list(range(2, 42, 2))
     await batcher.stop(30.0)
     assert doubler.loads == ["cuda:1"]
-    assert set(threads) == {"carlens-cuda:1"}
+    assert threads[0] == "carlens-cuda:1-load"
+    assert set(threads[1:]) == {"carlens-cuda:1"}
 
 
 @scenario
@@ -293,11 +298,12 @@ async def test_what_is_ready_serves_while_another_still_loads() -> None:
     batcher.add("last", load_last, Doubler().run, INPUTS, (1,))
     await batcher.start()
     assert await asyncio.to_thread(loading.wait, 30.0)
+    await loaded(batcher, "quick")
     assert (batcher.state("quick"), batcher.state("slow")) == ("ready", "loading")
     assert not batcher.ready
-    tasks = await send(batcher, 1, name="quick")
+    assert await outcomes(await send(batcher, 1, name="quick")) == [2]
+    assert served == []
     go_on.set()
-    assert await outcomes(tasks) == [2]
     await loaded(batcher, "quick", "slow", "last")
     assert batcher.ready
     assert served == [True]
@@ -343,3 +349,145 @@ async def test_a_defect_of_the_thread_itself_is_its_death_and_not_silence(monkey
         monkeypatch.setattr(batcher._device, "_execute", broken)
         assert await outcomes(await send(batcher, 1, 2)) == [DeviceDied] * 2
         assert not batcher.alive
+
+
+# Versions: lanes that come and go while the device runs.
+
+
+def add(batcher: Batcher, one: Doubler) -> Lane:
+    return batcher.add(one.name, one.load, one.run, INPUTS, one.sizes)
+
+
+@scenario
+async def test_one_that_is_added_late_is_loaded_and_warmed_beside_those_that_serve() -> None:
+    first, second = Doubler("a", (1, 2)), Doubler("a", (1, 2))
+    async with serving(first) as batcher:
+        loading, go_on = threading.Event(), threading.Event()
+
+        def load(device: str) -> None:
+            loading.set()
+            assert go_on.wait(30.0)
+
+        late = batcher.add("a", load, second.run, INPUTS, second.sizes)
+        assert await asyncio.to_thread(loading.wait, 30.0)
+        old = batcher._device.lanes[0]
+        assert (await batcher.submit(old, item(1), deadline=NEVER)).output["y"].tolist() == [2, 2]
+        with pytest.raises(NotServing):
+            batcher.admit(late, NEVER)
+        go_on.set()
+        await asyncio.wait_for(late.settled.wait(), 30.0)
+        assert late.state == "ready"
+        assert second.runs == [[0], [0, 0]]
+        assert (await batcher.submit(late, item(2), deadline=NEVER)).output["y"].tolist() == [4, 4]
+        assert second.runs[2:] == [[2]]
+
+
+@scenario
+async def test_warming_takes_turns_with_what_waits() -> None:
+    clock, order = Clock(), list[int]()
+    busy = Doubler("a", (1,), clock=clock, cost=lambda size: 1.0)
+    late = Doubler("b", (1, 2, 3, 4), clock=clock, cost=lambda size: 1.0)
+    async with serving(busy, clock=clock) as batcher:
+        busy.hold()
+        tasks = await send(batcher, *[1] * 9)
+        await busy.on_device()
+        lane = add(batcher, late)
+        await until(lambda: bool(lane.cold))
+        busy.fail = lambda rows: order.append(1)
+        late.fail = lambda rows: order.append(0)
+        busy.let_go()
+        await outcomes(tasks)
+        await asyncio.wait_for(lane.settled.wait(), 30.0)
+    assert order == [1, 0, 1, 0, 1, 0, 1, 0, 1, 1, 1, 1, 1]
+
+
+@scenario
+async def test_a_retired_lane_answers_those_who_hold_it_and_is_freed_with_the_last_of_them() -> None:
+    first, second = Doubler("a", (1,)), Doubler("a", (1,))
+    async with serving(first) as batcher:
+        old = batcher._device.lanes[0]
+        new = add(batcher, second)
+        await asyncio.wait_for(new.settled.wait(), 30.0)
+        first.hold()
+        tasks = [asyncio.create_task(batcher.submit(old, item(n), deadline=NEVER)) for n in (1, 2)]
+        await first.on_device()
+        batcher.retire(old)
+        first.let_go()
+        assert await outcomes(tasks) == [2, 4]
+        assert batcher._device.lanes == [new]
+        assert (await batcher.submit(old, item(3), deadline=NEVER)).output["y"].tolist() == [6, 6]
+        assert batcher._device.lanes == [new]
+        assert second.runs == [[0]]
+        gone = weakref.ref(old)
+        del old, tasks
+        await until(lambda: gone() is None)
+
+
+@scenario
+async def test_a_late_one_that_fails_leaves_those_that_serve_alone() -> None:
+    first, bad = Doubler("a", (1,)), Doubler("a", (1,))
+    bad.fail = culprits(0, error=MemoryError)
+    async with serving(first) as batcher:
+        old = batcher._device.lanes[0]
+        lane = add(batcher, bad)
+        await asyncio.wait_for(lane.settled.wait(), 30.0)
+        assert (lane.state, lane.reason) == ("failed", "a: MemoryError: bad: [0]")
+        batcher.retire(lane)
+        with pytest.raises(NotServing, match="b is not loaded"):
+            batcher.admit("b", NEVER)
+        assert batcher.ready
+        assert (await batcher.submit(old, item(1), deadline=NEVER)).output["y"].tolist() == [2, 2]
+
+
+@scenario
+async def test_depths_of_versions_are_counted_together() -> None:
+    first, second, depths = Doubler("a", (1,)), Doubler("a", (1,)), list[int]()
+
+    class Depths(Guarded):
+        def depth(self, name: str, n: int) -> None:
+            depths.append(n)
+
+    async with serving(first, observer=Depths(None)) as batcher:
+        old = batcher._device.lanes[0]
+        new = add(batcher, second)
+        await asyncio.wait_for(new.settled.wait(), 30.0)
+        first.hold()
+        tasks = [asyncio.create_task(batcher.submit(old, item(1), deadline=NEVER))]
+        await first.on_device()
+        tasks += [asyncio.create_task(batcher.submit(lane, item(2), deadline=NEVER)) for lane in (old, new)]
+        await asyncio.sleep(0)
+        assert depths[-1] == 2
+        first.let_go()
+        await outcomes(tasks)
+        assert depths[-1] == 0
+
+
+@scenario
+async def test_the_oldest_is_the_batch_on_the_device_or_what_waits_longest() -> None:
+    clock = Clock()
+    doubler = Doubler(sizes=(1,), clock=clock)
+    async with serving(doubler, clock=clock) as batcher:
+        assert batcher.oldest_s == 0
+        doubler.hold()
+        tasks = await send(batcher, 1)
+        await doubler.on_device()
+        clock.now += 5
+        assert batcher.oldest_s == 5
+        tasks += await send(batcher, 2)
+        clock.now += 2
+        assert batcher.oldest_s == 7
+        doubler.let_go()
+        await outcomes(tasks)
+        assert batcher.oldest_s == 0
+
+
+@scenario
+async def test_an_item_that_fails_alone_raises_a_doubt_and_one_that_expires_does_not() -> None:
+    doubler, doubted = Doubler("a", (1, 2)), list[str]()
+    doubler.fail = culprits(3)
+    async with serving(doubler) as batcher:
+        batcher.on_doubt(lambda lane: doubted.append(lane.name))
+        await outcomes(await send(batcher, 1, 2))
+        assert doubted == []
+        await outcomes(await send(batcher, 3, 4))
+        assert doubted == ["a"]

@@ -10,7 +10,7 @@ import pytest
 
 from app import batcher as batching
 from app import errors
-from app.ask import Answer, Ask, Call
+from app.ask import Answer, Ask, Call, Loaded
 from app.batcher import Batcher
 from app.metrics import Metrics
 from app.pipeline import Pipeline
@@ -28,9 +28,10 @@ CALL = Call("r-1", float("inf"))
 @asynccontextmanager
 async def path(*predictors: Brightness, **settings: Any) -> AsyncIterator[Pipeline]:
     batcher = Batcher("cpu")
-    served = {one.specification.name: one for one in predictors}
-    for name, one in served.items():
-        batcher.add(name, one.load, one.run, one.specification.inputs, one.specification.batch_sizes)
+    served = {}
+    for one in predictors:
+        what = one.specification
+        served[what.name] = Loaded(one, batcher.add(what.name, one.load, one.run, what.inputs, what.batch_sizes))
     await batcher.start()
     await until(lambda: batcher.ready)
     pipeline = Pipeline(Settings(device="cpu", **settings), served, batcher, Metrics())

@@ -9,12 +9,14 @@ import uvicorn
 
 from app.batcher import Batcher
 from app.server import Server
+from app.settings import Settings
+from app.shelf import Shelf
 
 PATIENCE_S = 60.0
 
 
 class Readiness:
-    """What of a batcher the server asks."""
+    """What of a batcher and a shelf the server asks."""
 
     def __init__(self, ready: bool) -> None:
         self.ready = ready
@@ -39,8 +41,9 @@ def server(done: list[str], ready: bool) -> Server:
     async def stop() -> None:
         done.append("stop")
 
-    batcher = cast(Batcher, Readiness(ready))
-    return Server(uvicorn.Config(lambda: None), batcher, stop, lambda: None, drain_delay_s=3000)
+    both = Readiness(ready)
+    settings = Settings(drain_delay_s=3000)
+    return Server(uvicorn.Config(lambda: None), settings, cast(Batcher, both), cast(Shelf, both), stop, lambda: None)
 
 
 def test_nothing_closes_until_the_delay_is_over_or_is_asked_for_again(done: list[str]) -> None:

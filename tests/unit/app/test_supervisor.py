@@ -5,8 +5,10 @@ from collections.abc import Callable
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.link import Figures, Order, Said, Settled, Stop, Sum, Tell, Wanted
+from app.changes import Change, Outcome
+from app.link import Asks, Did, Do, Figures, Order, Said, Settled, Stop, Sum, Tell, Told, Wanted
 from app.metrics import Metrics
+from app.rounds import LONGEST_S
 from app.supervisor import GATHER_S, Supervisor
 
 STOP_S = 20.0
@@ -251,3 +253,21 @@ def test_a_death_takes_no_count_away_and_holds_up_no_answer() -> None:
     assert found["carlens_http_requests_total"] == 3
     assert found["carlens_worker_restarts_total"] == 1
     assert found["carlens_workers_ready"] == 1
+
+
+def test_a_change_asked_of_one_worker_is_made_in_all_and_so_is_one_by_a_signal() -> None:
+    house = House(2)
+    house.settle()
+    first, second = house.settle()
+    change = Change("reload", "damage")
+    house.say(second, Asks(4, change))
+    assert first.orders == second.orders == [Do(1, change)]
+    house.say(first, Did(1, Outcome("ready", "2")))
+    house.say(second, Did(1, Outcome("ready", "2")))
+    assert second.orders[-1] == Told(4, [Outcome("ready", "2", worker=0), Outcome("ready", "2", worker=1)])
+    house.supervisor.handle(Change("reload"))
+    assert first.orders[-1] == Do(2, Change("reload"))
+    assert house.supervisor.patience() == LONGEST_S
+    house.say(first, Did(2, Outcome("ready")))
+    house.wait(LONGEST_S)
+    assert house.supervisor.patience() is None

@@ -12,7 +12,7 @@ from models.predictors.classifier import Classifier
 from models.predictors.damage import Damage
 from models.predictors.heads import Heads
 from models.predictors.instances import Instances
-from models.registry import GROUP, JOINS, RegistryError, discover, joins
+from models.registry import GROUP, JOINS, RegistryError, create, discover, joins, versions
 from tests import weights
 from tests.fakes import Brightness, reader
 
@@ -229,3 +229,38 @@ def test_the_joins_that_ship_are_found_readers_after_changers() -> None:
 def test_a_join_that_is_none_is_refused_by_its_entry_point(name: str, value: str, said: str) -> None:
     with pytest.raises(RegistryError, match=f"entry point {name} = .*{said}"):
         joins([EntryPoint(name, value, JOINS)])
+
+
+def test_versions_beside_are_found_and_no_predictors_of_their_own(tmp_path: Path) -> None:
+    of = weights.manifest("balloons", version="1.0.0")
+    weights.write(tmp_path, of)
+    for version in ("1.1.0", "1.2.0+b"):
+        stem = write_beside(tmp_path, weights.manifest("balloons", version=version), version)
+        assert stem.exists()
+    assert list(discover(tmp_path, points=[], wanted=None)) == ["balloons"]
+    assert versions("balloons", tmp_path) == ["1.1.0", "1.2.0+b"]
+    assert versions("balloon", tmp_path) == versions("balloons", None) == []
+    assert create("balloons", None, tmp_path).card.version == "1.0.0"
+    assert create("balloons", "1.2.0+b", tmp_path).card.version == "1.2.0+b"
+
+
+def write_beside(folder: Path, of: manifests.Manifest, version: str) -> Path:
+    written = weights.write(folder / "made", of)
+    for file in (written, written.with_suffix(".safetensors")):
+        file.rename(folder / f"{of.name}@{version}{file.suffix}")
+    return folder / f"{of.name}@{version}.json"
+
+
+def test_a_version_that_is_another_than_its_name_says_is_refused(tmp_path: Path) -> None:
+    write_beside(tmp_path, weights.manifest("balloons", version="1.1.0"), "2.0.0")
+    with pytest.raises(WeightsError, match=r"balloons@2.0.0.json: the manifest's version is '1.1.0', .* '2.0.0'"):
+        create("balloons", "2.0.0", tmp_path)
+
+
+def test_one_is_made_anew_from_its_files_as_they_are_now(tmp_path: Path) -> None:
+    weights.write(tmp_path, weights.manifest("damage", version="1.0.0"))
+    first = create("damage", None, tmp_path)
+    weights.write(tmp_path, weights.manifest("damage", version="2.0.0"))
+    again = create("damage", None, tmp_path)
+    assert isinstance(again, Damage)
+    assert (first.card.version, again.card.version) == ("1.0.0", "2.0.0")
