@@ -31,6 +31,7 @@ REASONS: Final[Mapping[str, Refusal | None]] = {
     "rate_limited": "rate",
     "overloaded": "full",
     "prediction_failed": "backend",
+    "load_failed": "backend",
     "not_ready": "backend",
     "shutting_down": "stopping",
     "deadline_exceeded": "deadline",

@@ -34,7 +34,7 @@ class Service:
 
 @contextmanager
 def serving(log: Path, environment: Mapping[str, str], cwd: Path | None = None, token: str = "") -> Iterator[Service]:
-    """The service once every predictor is ready, with its log in a file; stopped at the end. `token`: its clients' key."""
+    """The service once every predictor is ready, with its log in a file; stopped at the end. `token`: its clients."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CARLENS_")}
     with log.open("w", encoding="utf-8") as errors:
         process = subprocess.Popen(

@@ -5,7 +5,7 @@ from importlib import metadata
 import pytest
 
 from tests.fakes import Brightness
-from tests.gateway import problem, serving
+from tests.gateway import administered, problem, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -42,6 +42,7 @@ async def test_what_cannot_answer_is_503_with_the_reason_under_the_protocol_s_na
             assert response.json()["error"] == response.json()["detail"]
         assert (await client.get("/v2/models/one/ready")).status_code == 200
         assert (await client.get("/v2/health/live")).status_code == 200
+    async with administered(Brightness("one")) as client:
         await client.post("/v1/models/one/unload")
         assert (await client.get("/v2/models/one/ready")).status_code == 503
         assert (await client.get("/v2/models/one")).json()["versions"] == []

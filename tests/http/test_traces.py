@@ -100,8 +100,8 @@ async def test_the_times_are_those_of_the_answer_and_in_order(exporter: InMemory
 
 async def test_a_failure_is_a_failed_span_that_says_no_more_than_the_answer(exporter: InMemorySpanExporter) -> None:
     predictor = Brightness()
-    predictor.fail_finish = RuntimeError("secret of the inside")
     async with running(application(predictor, traces=True)) as client:
+        predictor.fail_finish = RuntimeError("secret of the inside")
         exporter.clear()
         await client.post("/v1/brightness", content=photo(), headers=JPEG)
         await client.post("/v1/brightness", content=b"no photo, pa55word", headers={**JPEG, "Cookie": "pa55word"})

@@ -27,6 +27,7 @@ AGREED = {
     "not_found": 404,
     "unknown_model": 404,
     "method_not_allowed": 405,
+    "load_failed": 409,
     "body_too_large": 413,
     "image_too_large": 413,
     "unsupported_media_type": 415,
