@@ -68,7 +68,7 @@ def create_app(
     locate.check(served)
     metrics = Metrics()
     device = resolve_device(settings.device)
-    batcher = Batcher(device, queue_limit=settings.queue_limit, observer=metrics)
+    batcher = Batcher(device, queue_limit=settings.queue_limit, stuck_s=settings.stuck_s, observer=metrics)
     for name, one in served.items():
         batcher.add(name, one.load, one.run, one.specification.inputs, one.specification.sizes_on(device))
     pipeline = Pipeline(settings, served, batcher, metrics, installed_joins() if joins is None else joins)

@@ -103,6 +103,26 @@ class Settings(BaseSettings):
         description="Seconds without a byte after which a request's body counts as stalled and is refused. The whole "
         "body is under the request's deadline.",
     )
+    header_timeout_s: float = Field(
+        default=20.0,
+        gt=0,
+        le=3600,
+        description="Seconds for the headers of a request, from the connection or, on one that was kept, from the "
+        "first byte; then the connection is closed. Nobody shall hold connections for nothing.",
+    )
+    answer_timeout_s: float = Field(
+        default=60.0,
+        gt=0,
+        le=3600,
+        description="Seconds without a byte taken of an answer after which its connection is closed.",
+    )
+    stuck_s: float = Field(
+        default=30.0,
+        gt=0,
+        le=3600,
+        description="Seconds that one batch may take on the device before it counts as stuck. Until the device is back "
+        "the service is not ready, and refuses photos at once.",
+    )
     grace_s: float = Field(
         default=20.0, ge=0, le=3600, description="Seconds at shutdown to finish what was taken; the rest gets 503."
     )

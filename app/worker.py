@@ -78,9 +78,11 @@ def work(
         await server.settle()
 
     config = configured(application if at_once else held(application, settled), own, access_log)
-    server = WorkerServer(config, state.batcher, state.stop, lambda: link.settled(state.batcher.ready))
+    server = WorkerServer(config, own, state.batcher, state.stop, lambda: link.settled(state.batcher.ready))
     link.serve(state.metrics.registry, server.end)
     try:
         server.run(sockets=[listener])
     finally:
         link.tell()  # the last figures, so that a worker that ends cleanly loses no count
+    if server.failed:
+        sys.exit(1)

@@ -11,7 +11,7 @@ import pillow_heif
 from numpy.typing import NDArray
 from PIL import AvifImagePlugin, Image
 
-from models import containers, exif, jpeg
+from models import avif, containers, exif, jpeg
 from models.formats import (
     EmptyImage,
     ImageTooLarge,
@@ -189,6 +189,9 @@ def read_header(data: bytes, limits: Limits) -> Header:
                 _check(container.width, container.height, limits)
                 if container.area > limits.max_pixels:
                     raise ImageTooLarge(f"The {format} data is in tiles of {container.area:,} pixels. Save it without.")
+            elif format == "AVIF":
+                for size in avif.sizes(data):
+                    _check(*size, limits)
             with _opened(container.data if container else data, format) as image:
                 width, height = image.size
                 orientation = _orientation(image, container)
@@ -231,7 +234,7 @@ def _check(width: int, height: int, limits: Limits) -> None:
         )
 
 
-_READERS = {"PNG": containers.png, "TIFF": containers.tiff, "WEBP": containers.webp}
+_READERS = {"GIF": containers.gif, "PNG": containers.png, "TIFF": containers.tiff, "WEBP": containers.webp}
 
 
 def _container(data: bytes, format: str) -> containers.Container | None:

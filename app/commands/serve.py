@@ -92,8 +92,11 @@ def serve(
         state = application.state
         server = Server(
             configured(application, settings, access_log),
+            settings,
             state.batcher,
             state.stop,
             lambda: announce(base_url(listener)),
         )
         server.run(sockets=[listener])
+    if server.failed:
+        raise typer.Exit(1)

@@ -45,7 +45,8 @@ def router(names: Iterable[str], batcher: Batcher) -> APIRouter:
         if batcher.ready:
             return schemas.Ready(ready=True, predictors=states)
         missing = [f"{name} ({state})" for name, state in states.items() if state != "ready"]
-        detail = f"Not ready: {', '.join(missing)}." if missing else "The device takes no photos: it has stopped."
+        idle = "it does not come back from a batch" if batcher.stuck else "it has stopped"
+        detail = f"Not ready: {', '.join(missing)}." if missing else f"The device takes no photos: {idle}."
         raise errors.NotReady(detail, retry_after_s=RETRY_S, extra={"ready": False, "predictors": states})
 
     return routes

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field, PrivateAttr
 
 from models import outlines
-from models.answers import Box, PolygonMask, RleMask
+from models.answers import Box, PolygonMask, RleMask, finite
 from models.drawing import Color, Drawn, palette
 from models.photo import Header, Photo, Region
 from models.predictor import A, Arrays, O, Options, Specification, Tensor
@@ -88,8 +88,9 @@ class InstancesPredictor(WeightedPredictor[O, A]):
         return {**super().prepare(photo, region, options), "least": np.array(lowest, np.float32)}
 
     def found(self, output: Arrays, header: Header, options: InstancesOptions, of: type[Found]) -> list[Found]:
-        """The detections that the options ask for, best first, each an `of`."""
-        scores, sure = output["scores"].astype(np.float64), self.thresholds(output)
+        """The detections that the options ask for, best first, each an `of`. Raises `ValueError` where the scores are
+        no numbers."""
+        scores, sure = finite(output["scores"].astype(np.float64)), self.thresholds(output)
         names = self._names(output)
         shown = (scores > 0) & (scores >= (sure if options.min_score is None else options.min_score))
         size = self.manifest.input
