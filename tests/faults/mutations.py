@@ -82,7 +82,7 @@ def samples() -> dict[str, bytes]:
     }
     for compression in ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"):
         made[f"tiff-{compression}"] = saved(plain, "TIFF", compression=compression)
-    made["tiff-1"] = saved(drawn("1"), "TIFF", compression="group4")
+    made["tiff-1"] = saved(drawn("1"), "TIFF", compression="raw")
     made["tiff-16"] = saved(drawn("I;16"), "TIFF")
     made["tiff-cmyk"] = saved(drawn("CMYK"), "TIFF")
     made["tiff-pages"] = saved(plain, "TIFF", save_all=True, append_images=[other.copy()])

@@ -48,9 +48,9 @@ class Service:
     def ready(self) -> bool:
         return self.get("/health/ready").status_code == 200
 
-    def metric(self, name: str) -> float:
-        """The sum of a metric's samples, whatever their labels."""
-        samples = re.findall(rf"^{name}(?:{{.*}})? (\S+)$", self.get("/metrics").text, re.MULTILINE)
+    def metric(self, name: str, label: str = "") -> float:
+        """The sum of a metric's samples that have this label, `status="200"` say."""
+        samples = re.findall(rf"^{name}(?:{{.*{label}.*}})? (\S+)$", self.get("/metrics").text, re.MULTILINE)
         return sum(map(float, samples))
 
     def waiting(self) -> float:

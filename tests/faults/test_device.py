@@ -30,14 +30,13 @@ def test_a_device_that_hangs_is_told_and_missed_until_it_is_back(tmp_path: Path)
 
 
 def test_a_device_that_hangs_does_not_keep_the_process_from_ending(tmp_path: Path) -> None:
-    with serving(tmp_path, grace_s=1) as service, crowd(service, 2) as post:
-        with service.control.hold():
-            held, waiting = post(grey(41)), post(grey(42))
-            service.control.until(lambda: len(service.control.runs) == 1, "one photo is on the device")
-            queued(service, 1)
-            service.process.send_signal(signal.SIGTERM)
-            assert [problem(one.result(60)) for one in (held, waiting)] == [(503, "shutting_down")] * 2
-            assert service.process.wait(PATIENCE_S) == 0
+    with serving(tmp_path, grace_s=1) as service, crowd(service, 2) as post, service.control.hold():
+        held, waiting = post(grey(41)), post(grey(42))
+        service.control.until(lambda: len(service.control.runs) == 1, "one photo is on the device")
+        queued(service, 1)
+        service.process.send_signal(signal.SIGTERM)
+        assert [problem(one.result(60)) for one in (held, waiting)] == [(503, "shutting_down")] * 2
+        assert service.process.wait(PATIENCE_S) == 0
 
 
 @pytest.mark.parametrize("when", ["serving", "loading"])
