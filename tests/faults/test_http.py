@@ -50,7 +50,6 @@ REFUSED = {
     "negative-chunk": request(f"{KIND}\r\nTransfer-Encoding: chunked", b"-1\r\nabc\r\n0\r\n\r\n"),
     "huge-chunk": request(f"{KIND}\r\nTransfer-Encoding: chunked", b"f" * 40 + b"\r\nabc\r\n0\r\n\r\n"),
     "no-chunk-end": request(f"{KIND}\r\nTransfer-Encoding: chunked", b"3\r\nabcdef\r\n0\r\n\r\n"),
-    "http-0.9": b"GET /health/live\r\n\r\n",
     "http-9": b"GET /health/live HTTP/9.9\r\n\r\n",
     "no-method": b"/health/live HTTP/1.1\r\nHost: x\r\n\r\n",
     "tls-hello": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)),
@@ -80,6 +79,11 @@ def test_what_is_no_request_is_refused(service: Service, name: str) -> None:
         assert b"application/problem+json" in received
         assert json.loads(received.rpartition(b"\r\n\r\n")[2])["status"] == found[0]
     assert service.control.computed[1:-1] == []  # between the two good photos of `flat`
+
+
+def test_http_0_9_is_answered_as_any_other(service: Service) -> None:
+    assert statuses(said(service, b"GET /health/live\r\n\r\n")) == [200]
+    assert statuses(said(service, b"POST /v1/probe\r\n\r\n")) == [400]
 
 
 def test_an_endless_head_is_cut_before_it_costs_memory(service: Service) -> None:

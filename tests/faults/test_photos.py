@@ -198,17 +198,20 @@ def test_a_header_that_says_too_much_is_believed_before_anything_is_allocated(se
         assert problem(service.post(lying)) in ([LARGE, DAMAGED] if name in ("avif", "heic") else [LARGE])
 
 
-@pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
-def test_a_container_that_says_too_little_is_found_out(service: Service, kind: str) -> None:
-    """A picture of 72 megapixels in a box that says 100 by 100."""
-    width, height = 9000, 8000
+@pytest.mark.parametrize(
+    ("kind", "width", "height", "expected"), [("AVIF", 9000, 8000, LARGE), ("HEIF", 900, 800, DAMAGED)]
+)
+def test_a_container_that_says_too_little_is_found_out(
+    service: Service, kind: str, width: int, height: int, expected: tuple[int, str]
+) -> None:
+    """The box says 100 by 100. AVIF's decoder would believe it and decode 72 megapixels; HEIC's own checks itself."""
     options = {"speed": 10} if kind == "AVIF" else {"quality": 1}
     data = saved(Image.new("RGB", (width, height), "gray"), kind, **options)
     said = b"ispe\0\0\0\0" + struct.pack(">II", width, height)
     assert said in data
     lying = data.replace(said, said[:8] + struct.pack(">II", 100, 100))
     with flat(service, 40):
-        assert problem(service.post(lying)) in (LARGE, DAMAGED)
+        assert problem(service.post(lying)) == expected
 
 
 def test_a_gif_of_one_byte_blocks_costs_no_more_than_its_bytes(service: Service) -> None:
