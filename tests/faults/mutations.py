@@ -39,7 +39,7 @@ def drawn(mode: str = "RGB") -> Image.Image:
 
 def saved(image: Image.Image, kind: str, **options: object) -> bytes:
     file = io.BytesIO()
-    image.copy().save(file, kind, **options)  # type: ignore[arg-type]
+    image.copy().save(file, kind, **options)
     return file.getvalue()
 
 

@@ -31,10 +31,11 @@ def leaving(service: Service, rng: random.Random) -> None:
 
 
 FILES = list(samples().values())
+Given = dict[str, dict[str, str]]
 
 
 def refused(service: Service, rng: random.Random) -> None:
-    given: tuple[bytes, dict[str, object]] = rng.choice(
+    data, given = rng.choice(
         [
             (damaged(rng.choice(FILES), FILES, rng), {}),
             (b"", {}),
@@ -45,7 +46,7 @@ def refused(service: Service, rng: random.Random) -> None:
             (grey(30), {"headers": {"X-Deadline-Ms": "7"}}),
         ]
     )
-    response = service.post(given[0], **given[1])
+    response = service.post(data, **given)
     assert response.status_code == 200 or 400 <= response.status_code < 500, response.text
 
 
