@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
 
@@ -40,10 +39,12 @@ class Service:
     def get(self, path: str) -> httpx.Response:
         return self.client.get(path)
 
-    def post(self, photo: bytes, path: str = "/v1/probe", **given: Any) -> httpx.Response:
-        """The answer to a photo; `headers` over those of a raw body."""
-        headers = {"Content-Type": "application/octet-stream", **given.pop("headers", {})}
-        return self.client.post(path, content=photo, headers=headers, **given)
+    def post(
+        self, photo: bytes, headers: Mapping[str, str] | None = None, params: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        """The probe's answer to a photo; `headers` over those of a raw body."""
+        whole = {"Content-Type": "application/octet-stream", **(headers or {})}
+        return self.client.post("/v1/probe", content=photo, headers=whole, params=params)
 
     def ready(self) -> bool:
         return self.get("/health/ready").status_code == 200

@@ -1,10 +1,13 @@
 """Clients that give up, that send next to nothing, and that never read: nobody else may notice them."""
 
+import contextlib
+import resource
 import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 
@@ -15,6 +18,7 @@ from tests.faults.process import Service, serving, until
 
 PHOTO = grey(77)
 HEAD = f"POST /v1/probe HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {len(PHOTO)}\r\n".encode()
+PNG = {"Content-Type": "image/png"}
 WHOLE = HEAD + b"\r\n" + PHOTO
 
 
@@ -38,6 +42,25 @@ def test_photos_of_clients_that_gave_up_are_not_computed(tmp_path: Path) -> None
         assert [answer.json()["result"]["mean"] for answer in answers] == list(range(101, 151))
         assert sorted(service.control.computed) == [*range(101, 151), 255]
         assert (service.in_flight(), service.waiting()) == (0, 0)
+
+
+def test_more_connections_than_the_process_may_have_files(tmp_path: Path) -> None:
+    """Idle ones are cut off, and then there is room again; no photo is called damaged for want of a file."""
+
+    def answered() -> bool:
+        try:
+            response = httpx.post(f"{service.url}/v1/probe", content=PHOTO, headers=PNG, timeout=PATIENCE_S)
+        except httpx.TransportError:
+            return False  # turned away: there was no file left for it
+        return bool(response.json()["result"]["mean"] == 77)
+
+    with serving(tmp_path, header_timeout_s=2) as service, contextlib.ExitStack() as idle:
+        service.get("/health/live")  # a connection that will still be there
+        resource.prlimit(service.process.pid, resource.RLIMIT_NOFILE, (40, 40))
+        for _ in range(80):
+            idle.enter_context(service.connect())
+        assert service.post(PHOTO).json()["result"]["mean"] == 77
+        until(answered, "there is room for a new connection")
 
 
 def closed(client: socket.socket) -> bytes:

@@ -19,7 +19,7 @@ def main() -> None:
     with listen(settings.host, settings.port) as listener:
         state = application.state
         config = configured(application, settings, access_log=False)
-        Server(config, state.batcher, state.stop, lambda: None).run(sockets=[listener])
+        Server(config, settings, state.batcher, state.stop, lambda: None).run(sockets=[listener])
 
 
 if __name__ == "__main__":
