@@ -10,7 +10,10 @@ MOST_DATA = 2
 """So many times the file's length its items may have together: items may lie over each other."""
 
 MAX_ENTRIES = 10_000
-"""Boxes, items and pieces of items that are looked at; photos of many tiles have hundreds."""
+"""Boxes, pieces of items and units of coded data that are looked at; photos of many tiles have hundreds."""
+
+FIRST = 4096
+"""Bytes of a film within which the size of its first frame stands: it comes first."""
 
 _PARENTS = {b"meta": 4, b"moov": 0, b"trak": 0, b"mdia": 0, b"minf": 0, b"stbl": 0}
 """Boxes that hold boxes, and what stands before the first of them."""
@@ -20,8 +23,11 @@ _SEQUENCE_HEADER = 1
 
 def sizes(data: bytes) -> Iterator[tuple[int, int]]:
     """Width and height of every coded picture. Raises `UndecodableImage`, `struct.error`."""
-    for piece in _coded(data):
-        yield from _sequences(piece)
+    for number, size in enumerate(size for piece in _coded(data) for size in _units(piece)):
+        if number > MAX_ENTRIES:
+            raise damaged("AVIF")
+        if size:
+            yield size
 
 
 def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
@@ -46,7 +52,7 @@ def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]
 
 
 def _coded(data: bytes) -> Iterator[bytes]:
-    """The bytes of every item, and of every chunk of a film from where it begins."""
+    """The bytes of every item, and the first ones of every film."""
     boxes = list(_boxes(data, 0, len(data)))
     inline = next((start for name, start, _ in boxes if name == b"idat"), 0)
     allowed = MOST_DATA * len(data)
@@ -62,7 +68,7 @@ def _coded(data: bytes) -> Iterator[bytes]:
             (count,) = struct.unpack_from(">I", data, start + 4)
             wide = "Q" if name == b"co64" else "I"
             for begin in struct.unpack_from(f">{min(count, 1)}{wide}", data, start + 8):  # the first frame's alone
-                yield data[begin:]
+                yield data[begin : begin + FIRST]
 
 
 def _locations(data: bytes, at: int, inline: int) -> Iterator[list[tuple[int, int]]]:
@@ -96,19 +102,16 @@ def _locations(data: bytes, at: int, inline: int) -> Iterator[list[tuple[int, in
         yield extents
 
 
-def _sequences(coded: bytes) -> Iterator[tuple[int, int]]:
-    """Largest width and height by every sequence header among the units of `coded`; what is no AV1 has none."""
+def _units(coded: bytes) -> Iterator[tuple[int, int] | None]:
+    """Largest width and height by each unit of `coded` that is a sequence header, None by the others."""
     at = 0
-    for _ in range(MAX_ENTRIES):
-        if at >= len(coded):
-            return
+    while at < len(coded):
         head = coded[at]
         at += 2 if head & 4 else 1
         size = len(coded) - at
         if head & 2:
             size, at = _leb128(coded, at)
-        if head >> 3 & 15 == _SEQUENCE_HEADER:
-            yield _largest(_Bits(coded[at : at + min(size, 1024)]))
+        yield _largest(_Bits(coded[at : at + min(size, 1024)])) if head >> 3 & 15 == _SEQUENCE_HEADER else None
         at += size
 
 

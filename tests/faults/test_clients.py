@@ -13,7 +13,7 @@ import pytest
 
 from tests.fakes import encoded
 from tests.faults.control import PATIENCE_S
-from tests.faults.crowd import busy, crowd, grey, together
+from tests.faults.crowd import busy, crowd, grey, queued, together
 from tests.faults.process import Service, serving, until
 
 PHOTO = grey(77)
@@ -23,7 +23,7 @@ WHOLE = HEAD + b"\r\n" + PHOTO
 
 
 def test_photos_of_clients_that_gave_up_are_not_computed(tmp_path: Path) -> None:
-    """200 that wait for 50 ms, then 50 that wait."""
+    """100 that wait for 50 ms, 100 that wait until they are in the queue, then 50 that wait."""
 
     def impatient(number: int) -> None:
         with service.connect() as client:
@@ -35,7 +35,11 @@ def test_photos_of_clients_that_gave_up_are_not_computed(tmp_path: Path) -> None
     # So few decoded pixels are allowed that one share of them that is not given back would end it all.
     with serving(tmp_path, queue_limit=300, max_decoded_pixels=16 * 12 * 4) as service, crowd(service, 1) as post:
         with busy(service, post) as first:
-            together(impatient, 200)
+            together(impatient, 100)
+            with contextlib.ExitStack() as leaving:
+                for _ in range(100):
+                    leaving.enter_context(service.connect()).sendall(WHOLE)
+                queued(service, 100)
             until(lambda: service.in_flight() == 1 and service.waiting() == 0, "all that gave up are forgotten")
         assert first.result(60).status_code == 200
         answers = together(lambda number: service.post(grey(101 + number)), 50)

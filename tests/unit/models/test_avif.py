@@ -105,8 +105,9 @@ def test_a_box_that_says_too_little_does_not_help() -> None:
         box(b"meta", bytes(4), struct.pack(">I4s", 4000, b"iloc")),
         box(b"meta", bytes(4), *[box(b"free")] * 20_000),
         box(b"meta", bytes(4), *[located(0, (0, 100_000))] * 50, bytes(8)),
+        box(b"mdat", b"\x12\0" * 15_000) + box(b"meta", bytes(4), located(0, (8, 30_000))),
     ],
-    ids=["items", "size", "boxes", "overlapping"],
+    ids=["items", "size", "boxes", "overlapping", "units"],
 )
 def test_boxes_made_to_be_expensive_are_damage(data: bytes) -> None:
     with pytest.raises(UndecodableImage):
