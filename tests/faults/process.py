@@ -71,6 +71,14 @@ class Service:
     def forget_peak(self) -> None:
         Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
 
+    def sockets(self) -> int:
+        """How many the process has open."""
+        found = 0
+        for file in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with suppress(OSError):  # closed meanwhile
+                found += str(file.readlink()).startswith("socket:")
+        return found
+
     def answers(self) -> bool:
         with suppress(httpx.HTTPError):
             return self.get("/health/live").status_code == 200
