@@ -106,7 +106,7 @@ def plugin(folder: Path) -> str:
 def started(folder: Path, control: Control, settings: Mapping[str, object], *arguments: str) -> Iterator[Service]:
     """The process as soon as it answers at all, ready or not; ended at the end, whatever became of it."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CARLENS_")}
-    given = {f"CARLENS_{name.upper()}": str(value) for name, value in settings.items() if name != "batch_sizes"}
+    given = {f"CARLENS_{name.upper()}": str(value) for name, value in settings.items()}
     environment = {
         **clean,
         "CARLENS_PREDICTORS": "probe",
@@ -115,7 +115,6 @@ def started(folder: Path, control: Control, settings: Mapping[str, object], *arg
         **given,
         "PYTHONPATH": plugin(folder),
         probe.ADDRESS: control.address,
-        probe.SIZES: str(settings.get("batch_sizes", "1,2,4,8")),
     }
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
