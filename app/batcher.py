@@ -11,6 +11,7 @@ from app.lane import (
     TRUSTED_S,
     Answer,
     DeviceDied,
+    DeviceStuck,
     Expired,
     Item,
     ItemFailed,
@@ -26,6 +27,7 @@ __all__ = [
     "Answer",
     "Batcher",
     "DeviceDied",
+    "DeviceStuck",
     "Expired",
     "ItemFailed",
     "NotServing",
@@ -44,7 +46,8 @@ class Batcher:
 
     Work-conserving: a free device takes what waits at once, up to the largest batch; there is no timer. All methods
     are called on one event loop. Times and deadlines are in seconds of `clock`; `queue_limit` counts the items that
-    may wait for one predictor.
+    may wait for one predictor. A run that takes over `stuck_s` seconds counts as stuck: until it is back nothing is
+    taken, since nobody can say when it would be answered.
     """
 
     def __init__(
@@ -52,10 +55,12 @@ class Batcher:
         device: str,
         *,
         queue_limit: int = 64,
+        stuck_s: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
         observer: Observer | None = None,
     ) -> None:
         self._queue_limit = queue_limit
+        self._stuck_s = stuck_s
         self._clock = clock
         self._observer = Guarded(observer)
         self._device = Device(device, clock, self._observer)
@@ -118,6 +123,16 @@ class Batcher:
         thread = self._device.thread
         return thread is not None and thread.is_alive() and self._device.died is None
 
+    async def died(self) -> bool:
+        """Returns when the device's thread has ended: whether it died, rather than was stopped."""
+        await self._device.ended.wait()
+        return self._device.died is not None
+
+    @property
+    def stuck(self) -> bool:
+        """Whether what runs on the device has been there for too long."""
+        return self._device.busy_s() > self._stuck_s
+
     @property
     def leaving(self) -> bool:
         """Whether the service is about to stop, or stops: it is ready no more."""
@@ -140,7 +155,7 @@ class Batcher:
 
     def admit(self, to: Lane | str, deadline: float, items: int = 1) -> None:
         """At the door: raises at once what `submit` of that many items would raise now (QueueFull, Expired, Stopping,
-        NotServing, DeviceDied). It reserves nothing."""
+        NotServing, DeviceStuck, DeviceDied). It reserves nothing."""
         lane = self._lane(to)
         try:
             if self._closed:
@@ -221,6 +236,8 @@ class Batcher:
             raise Stopping("the service stops")
         if lane.state != "ready":
             raise NotServing(lane.state, lane.reason)
+        if self.stuck:
+            raise DeviceStuck(f"device {self._device.name} has been busy for {self._device.busy_s():.0f} s")
         if deadline <= now:
             raise Expired("the deadline had passed before the item came")
         ahead = len(lane.waiting)

@@ -87,6 +87,11 @@ class Device:
         self._taken: list[Item] = []
         self._virtual_s = 0.0
 
+    def busy_s(self) -> float:
+        """Seconds since what is on the device now began; 0 where nothing is."""
+        running = self.running
+        return 0.0 if running is None else self._clock() - running.started
+
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         # daemons: a run or a load that never returns must not keep the process from ending

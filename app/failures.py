@@ -29,6 +29,8 @@ def problem_of(error: Exception, name: str, request_id: str) -> Problem:
                 f"The predictor {name} is not ready. /health/ready says which are.",
                 extra={"predictors": {name: error.state}},
             )
+        case batching.DeviceStuck():
+            return NotReady(f"The device of {name} does not come back from a batch. Try another instance.")
         case batching.DeviceDied():
             log.error("device died under %s, request %s", name, request_id)
             return NotReady(f"The device of {name} has stopped. /health/ready says which predictors are ready.")

@@ -58,6 +58,10 @@ class ItemFailed(Unanswered):
     """This item, not its neighbours, makes the predictor fail; `__cause__` is what was raised."""
 
 
+class DeviceStuck(Unanswered):
+    """What runs on the device does not come back, so that nothing is taken until it does."""
+
+
 class DeviceDied(Unanswered):
     """The thread that drives the device has ended and does not come back."""
 

@@ -88,7 +88,7 @@ def create_app(
     ring = Keys(settings.keys_file) if settings.keys_file else None
     metrics = Metrics()
     device = resolve_device(settings.device)
-    batcher = Batcher(device, queue_limit=settings.queue_limit, observer=metrics)
+    batcher = Batcher(device, queue_limit=settings.queue_limit, stuck_s=settings.stuck_s, observer=metrics)
     shelf = Shelf(
         served,
         batcher,

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from app.batcher import Batcher
 from app.changes import Change, Outcome
+from app.connection import Connection
 from app.settings import Settings
 from app.shelf import Shelf
 
@@ -26,10 +27,16 @@ FLUSH_S = 5
 
 BACKLOG = 2048
 
+TICKS = 10
+"""Of uvicorn's ticks, a tenth of a second each: between two looks at what clients owe."""
+
+log = logging.getLogger("carlens")
+
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which says when every predictor is ready, and refuses new photos at once where uvicorn would
-    first wait for the connections."""
+    """uvicorn's server, which says when every predictor is ready, closes the connections of clients that do nothing,
+    ends where the device has died, and refuses new photos at once where uvicorn would first wait for the connections.
+    """
 
     def __init__(
         self,
@@ -41,17 +48,19 @@ class Server(uvicorn.Server):
         ready: Callable[[], None],
     ) -> None:
         super().__init__(config)
+        self.settings = settings
         self.drain_delay_s = settings.drain_delay_s
         self.batcher = batcher
         self.shelf = shelf
+        self.failed = False
         self.stop = stop
         self.ready = ready
-        self.waiting: asyncio.Task[None] | None = None
+        self.waiting: list[asyncio.Task[None]] = []
         self.reloading: asyncio.Task[Outcome] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self.waiting = asyncio.create_task(self.announce())
+        self.waiting = [asyncio.create_task(self.announce()), asyncio.create_task(self.watch())]
         self.hear()
 
     def hear(self) -> None:
@@ -74,9 +83,23 @@ class Server(uvicorn.Server):
             await asyncio.sleep(0.1)
         self.ready()
 
+    async def watch(self) -> None:
+        """Without its device the process is of no use: whoever started it shall start it again."""
+        if await self.batcher.died():
+            log.critical("the device's thread died: the service ends")
+            self.failed = self.should_exit = True
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % TICKS == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, Connection):
+                    connection.cut_off(now, self.settings.header_timeout_s, self.settings.answer_timeout_s)
+        return await super().on_tick(counter)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if self.waiting:
-            self.waiting.cancel()
+        for task in self.waiting:
+            task.cancel()
         was_ready = self.shelf.ready
         self.batcher.leave()
         if was_ready:  # else no balancer sends photos here
@@ -102,7 +125,7 @@ def configured(application: ASGIApp, settings: Settings) -> uvicorn.Config:
     config = uvicorn.Config(
         application,
         loop="uvloop" if sys.platform != "win32" else "asyncio",
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="on",
         log_config=None,

@@ -90,7 +90,7 @@ class Settings(BaseSettings):
         le=3600,
         description="Seconds that a photo may wait for the device, or a batch run on it, before the service calls "
         "itself not ready: more than the slowest batch takes, less than balancers should go on sending to a device "
-        "that hangs.",
+        "that hangs. While a batch runs for longer, photos are refused at once.",
     )
     max_body_bytes: int = Field(
         default=32 * MIB,
@@ -138,6 +138,19 @@ class Settings(BaseSettings):
         le=3600,
         description="Seconds without a byte after which a request's body counts as stalled and is refused. The whole "
         "body is under the request's deadline.",
+    )
+    header_timeout_s: float = Field(
+        default=20.0,
+        gt=0,
+        le=3600,
+        description="Seconds for the headers of a request, from the connection or, on one that was kept, from the "
+        "first byte; then the connection is closed. Nobody shall hold connections for nothing.",
+    )
+    answer_timeout_s: float = Field(
+        default=60.0,
+        gt=0,
+        le=3600,
+        description="Seconds without a byte taken of an answer after which its connection is closed.",
     )
     grace_s: float = Field(
         default=20.0, ge=0, le=3600, description="Seconds at shutdown to finish what was taken; the rest gets 503."

@@ -89,3 +89,5 @@ def work(
         server.run(sockets=[listener])
     finally:
         link.tell()  # the last figures, so that a worker that ends cleanly loses no count
+    if server.failed:
+        sys.exit(1)

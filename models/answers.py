@@ -76,9 +76,18 @@ class Scored(BaseModel):
         return cls(label=labels[best], score=scores[labels[best]], scores=dict(scores))
 
 
+def finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same. Raises `ValueError` where a network gave something that is no number: compared with a threshold it
+    would pass for nothing seen."""
+    if not np.isfinite(values).all():
+        raise ValueError("what the network gave for this photo are no finite numbers")
+    return values
+
+
 def softmax(logits: NDArray[np.generic], temperature: float = 1.0) -> NDArray[np.float64]:
-    """Probabilities over the last axis after division by `temperature` (Guo et al. 2017, arXiv:1706.04599)."""
+    """Probabilities over the last axis after division by `temperature` (Guo et al. 2017, arXiv:1706.04599). Raises
+    `ValueError` where the logits give none."""
     scaled = logits.astype(np.float64) / temperature
     powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     shares: NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
-    return shares
+    return finite(shares)

@@ -1,9 +1,10 @@
-"""What PNG, TIFF and WebP files say of themselves, and the same files without what only describes the photo.
+"""What GIF, PNG, TIFF and WebP files say of themselves, and the same files without what only describes the photo.
 
 Profiles, texts, EXIF directories and further pages are left out before a decoder sees the file: they hold no pixels,
 and a few bytes of them can ask for much memory or time.
 """
 
+import re
 import struct
 from dataclasses import dataclass
 
@@ -24,6 +25,38 @@ class Container:
 
 
 MAX_CHUNKS = 100_000
+
+_GIF_BLOCK = re.compile(rb"[!,;]")
+_CONTROL = 0xF9
+
+
+def gif(data: bytes) -> Container:
+    """The first frame, without the comments before it. Raises `UndecodableImage`."""
+    if len(data) < 13:
+        raise ends_early("GIF")
+    width, height, flags = struct.unpack_from("<HHB", data, 6)
+    position = 13 + (3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0)
+    screen, control = data[:position], b""
+    blocks = 0
+    while found := _GIF_BLOCK.search(data, position):  # whatever stands between blocks is skipped, as everywhere
+        start, position = found.start(), found.end()
+        if data[start:position] == b",":
+            return Container(width, height, 1, screen + control + data[start:])
+        if data[start:position] == b";":
+            raise damaged("GIF")
+        position += 1
+        while length := int.from_bytes(data[position : position + 1]):
+            position += 1 + length
+            blocks += 1
+            if blocks > MAX_CHUNKS:
+                raise damaged("GIF")
+        position += 1
+        blocks += 1
+        if data[start + 1 : start + 2] == bytes([_CONTROL]):
+            control = data[start:position]
+    raise ends_early("GIF")
+
+
 _PNG_PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
 
 
@@ -89,6 +122,12 @@ _TIFF_PIXELS = frozenset(
 )
 
 
+_COMPRESSION = 259
+# None, LZW, JPEG, Deflate under both its numbers, PackBits. The others are for faxes or rare, and damage in a fax is
+# not an error to its decoder but a line in our log for every row.
+_COMPRESSIONS = frozenset({1, 5, 7, 8, 32946, 32773})
+
+
 def tiff(data: bytes) -> Container:
     """The first page, as a file of its own. Raises `UndecodableImage`, `UnsupportedFormat`."""
     order = exif.byte_order(data)
@@ -110,6 +149,8 @@ def tiff(data: bytes) -> Container:
             kept.setdefault(entry.tag, entry)
     if _WIDTH not in numbers or _HEIGHT not in numbers:
         raise ends_early("TIFF")
+    if numbers.get(_COMPRESSION, 1) not in _COMPRESSIONS:
+        raise UnsupportedFormat("This TIFF is compressed in a way that is not read. Save it as JPEG or PNG.")
     _check_strips(data, kept)
     orientation = numbers.get(exif.ORIENTATION, 1)
     directory = struct.pack(order + "H", len(kept)) + b"".join(kept[tag].raw for tag in sorted(kept)) + bytes(4)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pillow_heif
 from numpy.typing import NDArray
-from PIL import AvifImagePlugin, Image
+from PIL import AvifImagePlugin, Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401 - they register themselves
 
-from models import containers, exif, jpeg
+from models import avif, containers, exif, jpeg
 from models.formats import (
     EmptyImage,
     ImageTooLarge,
@@ -48,6 +48,9 @@ AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 # Pillow's guard against bombs is a warning at one fixed size and an error at twice that. `Limits` take its place:
 # they are checked before anything opened here is decoded.
 Image.MAX_IMAGE_PIXELS = None
+
+# Now, not with the first photo: a decoder that cannot be imported then, for want of a file descriptor, is no damage.
+Image.preinit()
 
 LETTERBOX_GREY = 114
 
@@ -189,6 +192,9 @@ def read_header(data: bytes, limits: Limits) -> Header:
                 _check(container.width, container.height, limits)
                 if container.area > limits.max_pixels:
                     raise ImageTooLarge(f"The {format} data is in tiles of {container.area:,} pixels. Save it without.")
+            elif format == "AVIF":
+                for size in avif.sizes(data):
+                    _check(*size, limits)
             with _opened(container.data if container else data, format) as image:
                 width, height = image.size
                 orientation = _orientation(image, container)
@@ -231,7 +237,7 @@ def _check(width: int, height: int, limits: Limits) -> None:
         )
 
 
-_READERS = {"PNG": containers.png, "TIFF": containers.tiff, "WEBP": containers.webp}
+_READERS = {"GIF": containers.gif, "PNG": containers.png, "TIFF": containers.tiff, "WEBP": containers.webp}
 
 
 def _container(data: bytes, format: str) -> containers.Container | None:
@@ -275,5 +281,7 @@ def _refused(format: str) -> Iterator[None]:
     except PhotoError:
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the machine's trouble, not the photo's: decoders' own errors have no number
         early = any(sign in str(error).lower() for sign in _SIGNS_OF_AN_END)
         raise (ends_early(format) if early else damaged(format)) from error

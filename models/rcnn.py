@@ -38,7 +38,8 @@ class Limits:
 
 class Rcnn:
     """A detector of three parts: `dense`, `boxes` and `masks`, None where it has no outlines. Takes and gives what
-    `models.networks.detector.Detector` does. Outlines are asked for photo by photo, as many as there are."""
+    `models.networks.detector.Detector` does, scores that are no numbers for a photo whose network gives none, too.
+    Outlines are asked for photo by photo, as many as there are."""
 
     def __init__(self, dense: Part, boxes: Part, masks: Part | None, limits: Limits) -> None:
         self.dense, self.boxes, self.masks, self.limits = dense, boxes, masks, limits
@@ -61,7 +62,11 @@ class Rcnn:
         least = batch.get("least", np.zeros((photos, scores.shape[-1]), np.float32))
         masks = [self._masks(*one) for one in zip(seen["features"], found, least, strict=True)]
         rows = [{**one, "masks": outlines} for one, outlines in zip(found, masks, strict=True)]
-        return {name: np.stack([_rows(one[name], self.limits.detections) for one in rows]) for name in rows[0]}
+        filled = {name: np.stack([_rows(one[name], self.limits.detections) for one in rows]) for name in rows[0]}
+        made = (seen["boxes"], seen["scores"], scores, boxes, filled["masks"])
+        # Comparisons with what is no number are false: it would be left out on the way, and nothing seem to be there.
+        filled["scores"][~np.logical_and.reduce([_finite(part) for part in made])] = np.nan
+        return filled
 
     def warm(self, batch: Numbers) -> None:
         """Runs the part for outlines once at every size, on one photo's `batch`, so that none is new later."""
@@ -102,6 +107,12 @@ class Rcnn:
         given = {"features": features[None], **given, "photo": np.zeros(size, np.int64)}
         masks[asked] = self.masks(given)["masks"][: len(asked)]
         return masks
+
+
+def _finite(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """(photos,): whether all numbers of a photo are finite."""
+    whole: NDArray[np.bool_] = np.isfinite(values.reshape(len(values), -1)).all(axis=1)
+    return whole
 
 
 def _rows(values: NDArray[Any], number: int) -> NDArray[Any]:

@@ -110,3 +110,5 @@ def serve(
             lambda: announce(base_url(listener)),
         )
         server.run(sockets=[listener])
+    if server.failed:
+        raise typer.Exit(1)

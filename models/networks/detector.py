@@ -67,8 +67,9 @@ class Detector(nn.Module):
     """uint8 `image` (batch, side, side, 3) to fixed-shape detections, best first, `detections` rows a photo:
 
     `boxes` (batch, rows, 4) as x1, y1, x2, y2 in input pixels, `scores` (batch, rows), `labels` (batch, rows) int64
-    from 0, `masks` (batch, rows, 28, 28) probabilities within the box. Unused rows have score 0. With `least` (batch,
-    classes), detections of a lower score than their class's have masks of zeros.
+    from 0, `masks` (batch, rows, 28, 28) probabilities within the box. Unused rows have score 0; all rows NaN where
+    what the network gives for a photo are no numbers. With `least` (batch, classes), detections of a lower score than
+    their class's have masks of zeros.
     """
 
     def __init__(
@@ -114,41 +115,54 @@ class Detector(nn.Module):
         return cast(dict[str, Tensor], self.network(self.normalise(image), targets))
 
     def forward(self, image: Tensor, least: Tensor | None = None) -> dict[str, Tensor]:
-        found: Targets = self._found(self.normalise(image), least)
+        found, sound = self._found(self.normalise(image), least)
         for one in found:
             one["labels"] = one["labels"] - 1
             if "masks" not in one:
                 one["masks"] = one["boxes"].new_zeros((self.detections, 1, MASK_SIDE, MASK_SIDE))
             one["masks"] = one["masks"][:, 0]
-        return {
+        filled = {
             name: torch.stack([self._filled(one[name]) for one in found])
             for name in ("boxes", "scores", "labels", "masks")
         }
+        sound &= filled["masks"].isfinite().flatten(1).all(1)
+        return {**filled, "scores": filled["scores"].masked_fill(~sound[:, None], torch.nan)}
 
-    def _found(self, image: Tensor, least: Tensor | None) -> Targets:
-        """torchvision's answer. With `least`, its evaluation step by step: the outlines that nobody asks for, which
-        cost most of the time where much is faint, are left zero."""
+    def _found(self, image: Tensor, least: Tensor | None) -> tuple[Targets, Tensor]:
+        """torchvision's evaluation step by step, so that the outlines that nobody asks for, which cost most of the time
+        where much is faint, are left zero; and (batch,) whether what is seen of a photo are numbers: torchvision leaves
+        out what is none, and nothing would seem to be there."""
         network = cast(Any, self.network)
         heads = network.roi_heads
-        if least is None or not heads.has_mask():
-            return cast(Targets, network(image))
         sizes = [(int(image.shape[-2]), int(image.shape[-1]))] * len(image)
         features = network.backbone(image)
         proposals, _ = network.rpn(ImageList(image, sizes), features)
         logits, shifts = heads.box_predictor(heads.box_head(heads.box_roi_pool(features, proposals, sizes)))
+        told = heads.postprocess_detections(logits, shifts, proposals, sizes)
         kept = [
-            {"boxes": boxes, "scores": scores, "labels": labels, "asked": scores >= wanted[labels - 1]}
-            for boxes, scores, labels, wanted in zip(
-                *heads.postprocess_detections(logits, shifts, proposals, sizes), least, strict=True
-            )
+            {"boxes": boxes, "scores": scores, "labels": labels} for boxes, scores, labels in zip(*told, strict=True)
         ]
-        regions = heads.mask_roi_pool(features, [one["boxes"][one["asked"]] for one in kept], sizes)
-        labels = [one["labels"][one["asked"]] for one in kept]
+        if heads.has_mask():
+            self._outline(kept, features, sizes, least)
+        regions = [len(one) for one in proposals]  # never none, but where no candidate is a number
+        finite = (logits.isfinite().all(1) & shifts.isfinite().all(1)).split(regions)
+        sound = [one.all() if len(one) else one.new_zeros(()) for one in finite]
+        return kept, torch.stack(sound)
+
+    def _outline(
+        self, kept: Targets, features: dict[str, Tensor], sizes: list[tuple[int, int]], least: Tensor | None
+    ) -> None:
+        """Adds `masks` (detections, 1, 28, 28) to what was found in each photo."""
+        heads = cast(Any, self.network).roi_heads
+        asked = [one["scores"] >= (0 if least is None else least[n][one["labels"] - 1]) for n, one in enumerate(kept)]
+        regions = heads.mask_roi_pool(
+            features, [one["boxes"][which] for one, which in zip(kept, asked, strict=True)], sizes
+        )
+        labels = [one["labels"][which] for one, which in zip(kept, asked, strict=True)]
         outlines = maskrcnn_inference(heads.mask_predictor(heads.mask_head(regions)), labels)
-        for one, shapes in zip(kept, outlines, strict=True):
+        for one, which, shapes in zip(kept, asked, outlines, strict=True):
             one["masks"] = shapes.new_zeros((len(one["boxes"]), *shapes.shape[1:]))
-            one["masks"][one.pop("asked")] = shapes
-        return kept
+            one["masks"][which] = shapes
 
     def _filled(self, rows: Tensor) -> Tensor:
         """As many rows as are promised, zeros last; no length is asked for, so that the network can be traced."""

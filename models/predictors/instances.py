@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field, PrivateAttr
 
 from models import outlines
-from models.answers import Box, PolygonMask, RleMask
+from models.answers import Box, PolygonMask, RleMask, finite
 from models.drawing import Color, Drawn, palette
 from models.photo import Header, Photo, Region
 from models.predictor import A, Arrays, O, Options, Specification, Tensor
@@ -91,7 +91,8 @@ class InstancesPredictor(WeightedPredictor[O, A]):
         return {**super().prepare(photo, region, options), "least": np.array(lowest, np.float32)}
 
     def found(self, output: Arrays, header: Header, options: InstancesOptions, of: type[Found]) -> list[Found]:
-        """The detections that the options ask for, best first, each an `of`."""
+        """The detections that the options ask for, best first, each an `of`. Raises `ValueError` where the scores are
+        no numbers."""
         scores, sure = self._scores(output), self.thresholds(output)
         shown = (scores > 0) & (scores >= (sure if options.min_score is None else options.min_score))
         best = [int(i) for i in np.argsort(-scores, kind="stable") if shown[i]]
@@ -139,8 +140,8 @@ class InstancesPredictor(WeightedPredictor[O, A]):
         return output["labels"].astype(np.int64) < len(self.manifest.labels["label"])
 
     def _scores(self, output: Arrays) -> NDArray[np.float64]:
-        """The score of each row, 0 where its label is silent."""
-        return output["scores"].astype(np.float64) * self._spoken(output)
+        """The score of each row, 0 where its label is silent. Raises `ValueError` where one is no number."""
+        return finite(output["scores"].astype(np.float64)) * self._spoken(output)
 
     def counts(self, instances: Sequence[Instance]) -> dict[str, int]:
         """How many there are of each label, those without any too."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from models import boxes as rectangles
-from models.answers import Box
+from models.answers import Box, finite
 from models.drawing import Drawn
 from models.main_vehicle import BARELY, SURE, main_vehicle
 from models.photo import Header, Photo, Region, fitted
@@ -167,12 +167,15 @@ def _seen(
     size: tuple[int, int],
     faintest: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Boxes in the photo's pixels and scores by type of the cells of one look, read at `size`, that are not fainter."""
-    best = scores.max(axis=1)
+    """Boxes in the photo's pixels and scores by type of the cells of one look, read at `size`, that are not fainter.
+    Raises `ValueError` where they are no numbers."""
+    every = finite(scores.astype(np.float64))
+    best = every.max(axis=1)
     cells = np.flatnonzero((best > 0) & (best >= faintest))
     columns, rows = fitted(region, *size)
     stretch = np.array([(region.x2 - region.x1) / columns, (region.y2 - region.y1) / rows] * 2)
-    return boxes[cells].astype(np.float64) * stretch + [region.x1, region.y1] * 2, scores[cells].astype(np.float64)
+    kept = finite(boxes[cells].astype(np.float64))  # those of cells that saw nothing may well be endless
+    return kept * stretch + [region.x1, region.y1] * 2, every[cells]
 
 
 def _vehicle(label: str, score: float, box: NDArray[np.float64], header: Header, main: bool) -> Vehicle:

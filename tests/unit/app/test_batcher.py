@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.batcher import Batcher, Expired, ItemFailed, NotServing, QueueFull, Stopping
+from app.batcher import Batcher, DeviceStuck, Expired, ItemFailed, NotServing, QueueFull, Stopping
 from app.lane import TRUSTED_S
 from tests.unit.app.doubler import INPUTS, NEVER, Clock, Doubler, item, loaded, outcomes, scenario, send, serving
 
@@ -540,3 +540,24 @@ async def test_an_observer_that_raises_is_logged_once_and_breaks_nothing(caplog:
         assert await outcomes(await send(batcher, 1, 2, 3)) == [2, 4, ItemFailed]
         assert batcher.ready
     assert sum("observer raised" in record.message for record in caplog.records) == 1
+
+
+@scenario
+async def test_a_run_that_does_not_come_back_closes_the_door_until_it_does() -> None:
+    clock, doubler = Clock(), Doubler()
+    async with serving(doubler, clock=clock, stuck_s=5.0) as batcher:
+        doubler.hold()
+        first = await send(batcher, 1)
+        await doubler.on_device()
+        clock.now += 4.9
+        waiting = await send(batcher, 2)
+        assert batcher.ready
+        clock.now += 0.2
+        assert (batcher.ready, batcher.stuck, batcher.state("a")) == (False, True, "ready")
+        with pytest.raises(DeviceStuck):
+            batcher.admit("a", NEVER)
+        assert await outcomes(await send(batcher, 3)) == [DeviceStuck]
+        doubler.let_go()
+        assert await outcomes(first + waiting) == [2, 4]
+        assert batcher.ready
+        assert await outcomes(await send(batcher, 4)) == [8]

@@ -55,3 +55,13 @@ def test_a_region_is_told_as_it_was_read() -> None:
     assert dict(Box.of(Region(0.04, 10.06, 99.96, 50))) == corners
     assert RegionRead.of(Region(0, 0, 1, 1, fallback=True)).fallback
     assert RegionRead.of(Region(0, 0, 1, 1)).source == "whole"
+
+
+@pytest.mark.parametrize("logits", [[np.nan, 1.0], [np.inf, 1.0], [-np.inf, -np.inf]])
+def test_logits_that_are_no_numbers_have_no_shares(logits: list[float]) -> None:
+    with pytest.raises(ValueError, match="finite"), np.errstate(invalid="ignore"):
+        softmax(np.array(logits))
+
+
+def test_a_label_may_be_impossible() -> None:
+    np.testing.assert_allclose(softmax(np.array([-np.inf, 1.0, 1.0])), [0.0, 0.5, 0.5])

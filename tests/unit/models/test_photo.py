@@ -1,5 +1,6 @@
 """Bytes to Photo: every format and mode, orientation, scales, limits, damage of every kind."""
 
+import errno
 import io
 import struct
 import threading
@@ -739,6 +740,15 @@ def test_whatever_a_decoder_raises_becomes_undecodable(monkeypatch: pytest.Monke
         with pytest.raises(UndecodableImage, match="The PNG data is damaged") as caught:
             call()
         assert "secret" not in str(caught.value)
+
+
+def test_the_machine_s_trouble_is_not_the_photo_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    def starved(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(Image, "open", starved)
+    with pytest.raises(OSError, match="Too many"):
+        read_header(encoded(smooth(), "PNG"), LIMITS)
 
 
 VARIANTS: list[tuple[str, dict[str, object]]] = [

@@ -128,3 +128,31 @@ def test_photos_of_a_batch_are_told_apart(count: int) -> None:
 
     found = Rcnn(shifted, drawn.boxes, drawn.masks, Limits())(photos(count))
     assert [told(found, n)[0][1] for n in range(count)] == [10.0 * n for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [("dense", "boxes"), ("dense", "scores"), ("boxes", "scores"), ("boxes", "moved"), ("masks", "masks")],
+)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_no_number_is_told_of_its_photo_alone(part: str, name: str, value: float) -> None:
+    drawn = Drawn([[0, 0, 20, 20], FAR], [3.0, 2.0], (2,))
+    network, calls = drawn.network(), 0
+    whole = getattr(network, part)
+
+    def broken(given: Numbers) -> Numbers:
+        nonlocal calls
+        calls += 1
+        made = dict(whole(given))
+        made[name] = np.array(made[name])
+        if part == "masks":
+            made[name][0] = value if calls == 2 else made[name][0]
+        else:
+            made[name].reshape(2, -1)[1, 0] = value
+        return made
+
+    setattr(network, part, broken)
+    with np.errstate(invalid="ignore"):
+        found = network(photos(2))
+    assert told(found) == [(0, 0.0), (1, 100.0)]
+    assert np.isnan(found["scores"][1]).all()

@@ -109,3 +109,38 @@ def test_the_trunk_has_torchvisions_key_names(network: Detector) -> None:
     assert ours <= set(mobilenet_v2().state_dict())
     assert not any(name.endswith("num_batches_tracked") for name in ours)
     assert all(p.requires_grad for p in network.get_submodule("network.backbone").parameters())
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "backbone.body.0.0.weight",
+        "rpn.head.cls_logits.bias",
+        "rpn.head.bbox_pred.bias",
+        "roi_heads.box_predictor.cls_score.bias",
+        "roi_heads.mask_predictor.mask_fcn_logits.bias",
+    ],
+)
+@pytest.mark.parametrize("given", [True, False])
+def test_what_is_no_number_is_told_and_not_left_out(photos: torch.Tensor, broken: str, given: bool) -> None:
+    network = detector()
+    with torch.inference_mode():
+        network.get_parameter(f"network.{broken}").fill_(torch.nan)
+        found = network(photos, torch.zeros(2, CLASSES)) if given else network(photos)
+    assert found["scores"].isnan().all()
+
+
+def test_one_photo_that_gives_no_numbers_leaves_the_other_alone(
+    photos: torch.Tensor, found: dict[str, torch.Tensor]
+) -> None:
+    network = detector()
+    whole = network.normalise.forward
+
+    def half(image: torch.Tensor) -> torch.Tensor:
+        return torch.cat([whole(image[:1]), torch.full_like(whole(image[1:]), torch.nan)])
+
+    network.normalise.forward = half  # type: ignore[method-assign]
+    with torch.inference_mode():
+        seen = network(photos)
+    assert seen["scores"][1].isnan().all()
+    torch.testing.assert_close(seen["scores"][0], found["scores"][0], rtol=1e-3, atol=1e-3)

@@ -230,3 +230,10 @@ def test_a_graded_damage_is_drawn_as_before_but_for_its_label(damage: Damage) ->
     plain, told = (draw_instances(photo.pixels, damage.shapes(one)) for one in (answer, graded))
     assert (plain[60:90, 110:290] == told[60:90, 110:290]).all()
     assert (plain != told).any()
+
+
+def test_scores_that_are_no_numbers_are_an_error_and_not_a_sound_car(damage: Damage) -> None:
+    broken = output(("dent", 0.9, BOX))
+    broken["scores"][:] = np.nan
+    with pytest.raises(ValueError, match="finite"):
+        damage.finish(broken, WIDE, whole(WIDE), DamageOptions())

@@ -206,3 +206,18 @@ def test_weights_that_stretch_are_refused(tmp_path: Path) -> None:
     weights.write(tmp_path, weights.manifest("vehicles", fit="stretch"))
     with pytest.raises(WeightsError, match=r"vehicles\.json: fit is 'stretch', vehicles expects 'letterbox'"):
         Vehicles(weights_dir=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["boxes", "scores"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_no_number_is_an_error_and_not_an_empty_road(vehicles: Vehicles, name: str, value: float) -> None:
+    broken = output(("car", 0.9, BIG))
+    broken[name][0, 0] = value
+    with pytest.raises(ValueError, match="finite"):
+        vehicles.finish(broken, WIDE, whole(WIDE), VehiclesOptions())
+
+
+def test_the_box_of_a_cell_that_saw_nothing_may_be_endless(vehicles: Vehicles) -> None:
+    seen = output(("car", 0.9, BIG))
+    seen["boxes"][-1] = np.inf
+    assert len(vehicles.finish(seen, WIDE, whole(WIDE), VehiclesOptions()).vehicles) == 1
