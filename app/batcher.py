@@ -141,7 +141,7 @@ class Batcher:
     @property
     def taking(self) -> bool:
         """Whether the device runs, and who has a choice should send photos here."""
-        return self.alive and not self.leaving and not self._device.stopping
+        return self.alive and not self.stuck and not self.leaving and not self._device.stopping
 
     @property
     def ready(self) -> bool:
