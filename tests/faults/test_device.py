@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.control import GO, PATIENCE_S, Control
-from tests.faults.crowd import crowd, grey, queued, together
+from tests.faults.crowd import busy, crowd, grey, queued, together
 from tests.faults.process import serving, started, until
 from tests.gateway import problem
 
@@ -30,9 +30,8 @@ def test_a_device_that_hangs_is_told_and_missed_until_it_is_back(tmp_path: Path)
 
 
 def test_a_device_that_hangs_does_not_keep_the_process_from_ending(tmp_path: Path) -> None:
-    with serving(tmp_path, grace_s=1) as service, crowd(service, 2) as post, service.control.hold():
-        held, waiting = post(grey(41)), post(grey(42))
-        service.control.until(lambda: len(service.control.runs) == 1, "one photo is on the device")
+    with serving(tmp_path, grace_s=1) as service, crowd(service, 2) as post, busy(service, post) as held:
+        waiting = post(grey(42))
         queued(service, 1)
         service.process.send_signal(signal.SIGTERM)
         assert [problem(one.result(60)) for one in (held, waiting)] == [(503, "shutting_down")] * 2
