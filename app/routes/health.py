@@ -23,7 +23,9 @@ def check(shelf: Shelf) -> schemas.Ready:
     if missing:
         detail = f"Not ready: {', '.join(missing)}."
     elif shelf.stuck:
-        detail = "The device hangs: what waits for it waits for too long. The service must be started anew."
+        detail = (
+            "The device hangs: what waits for it, or runs on it, does so for too long. Where that lasts, start anew."
+        )
     else:
         detail = "The device takes no photos: it has stopped."
     raise errors.NotReady(detail, retry_after_s=RETRY_S, extra={"ready": False, "predictors": states})

@@ -176,7 +176,7 @@ KNOWN = {
     # The command line speaks to the service within its own process, over no socket.
     "httpx": {"app/commands/inside.py", "app/commands/predict.py"},
     # The port that the service itself listens at.
-    "socket": {"app/commands/serve.py", "app/server.py", "app/worker.py"},
+    "socket": {"app/commands/serve.py", "app/ports.py", "app/server.py", "app/worker.py"},
     # A worker and its supervisor speak over a pipe of their own, whose ends nobody else holds.
     "multiprocessing": {"app/child.py", "app/commands/serve.py", "app/link.py", "app/worker.py"},
 }

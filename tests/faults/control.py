@@ -55,6 +55,11 @@ class Control:
         return [number for run in self.runs for number in run]
 
     @property
+    def proofs(self) -> int:
+        """Runs that hold no photo of a test: of the service's own, or warming."""
+        return sum(told.what == "run" and not told.numbers for told in list(self.told))
+
+    @property
     def loads(self) -> int:
         return sum(told.what == "load" for told in list(self.told))
 
