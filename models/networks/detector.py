@@ -125,7 +125,7 @@ class Detector(nn.Module):
             name: torch.stack([self._filled(one[name]) for one in found])
             for name in ("boxes", "scores", "labels", "masks")
         }
-        sound &= filled["masks"].isfinite().flatten(1).all(1)
+        sound = sound & filled["masks"].isfinite().flatten(1).all(1)
         return {**filled, "scores": filled["scores"].masked_fill(~sound[:, None], torch.nan)}
 
     def _found(self, image: Tensor, least: Tensor | None) -> tuple[Targets, Tensor]:
@@ -144,9 +144,10 @@ class Detector(nn.Module):
         ]
         if heads.has_mask():
             self._outline(kept, features, sizes, least)
-        regions = [len(one) for one in proposals]  # never none, but where no candidate is a number
-        finite = (logits.isfinite().all(1) & shifts.isfinite().all(1)).split(regions)
-        sound = [one.all() if len(one) else one.new_zeros(()) for one in finite]
+        photo = torch.cat([torch.full_like(one[:, 0], number) for number, one in enumerate(proposals)])
+        finite = logits.isfinite().all(1) & shifts.isfinite().all(1)
+        # never without a region, but where no candidate is a number
+        sound = [(photo == n).any() & (finite | (photo != n)).all() for n in range(len(image))]
         return kept, torch.stack(sound)
 
     def _outline(

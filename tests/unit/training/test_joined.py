@@ -35,6 +35,7 @@ class Told:
     def __init__(self, *answers: Any) -> None:
         self.answers, self.asked = answers, 0
         self.least: float | None = None
+        self.panels: list[Instance] = []
 
     def prepare(self, photo: Any, region: Any, options: Any) -> dict[str, NDArray[np.int64]]:
         self.asked, self.least = self.asked + 1, options.min_score
@@ -48,6 +49,9 @@ class Told:
 
     def told(self, answer: Any) -> Any:
         return answer
+
+    def unspoken(self, output: Any, header: Any) -> Any:
+        return self.panels
 
 
 @pytest.fixture
@@ -74,6 +78,8 @@ def test_damages_are_named_by_the_part_they_lie_on(pack: Path) -> None:
     assert [(one.part, one.right) for one in found] == [("hood", True), ("trunk", True), ("", False)]
     assert [[share.share for share in one.told] for one in found] == [[1.0], [0.5], []]
     assert [one.part for one in (replace(one, thresholds={"hood": 0.95}) for one in found)] == ["", "trunk", ""]
+    parts.asked, parts.panels = 0, [part("fender", rectangle(0, 0, 30, 20))]
+    assert [one.part for one in placed(parts, pack, rows)] == ["hood", "", ""]  # type: ignore[arg-type]
 
 
 def test_a_row_without_its_outline_is_refused(pack: Path) -> None:
