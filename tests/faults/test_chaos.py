@@ -1,6 +1,7 @@
 """Everything at once: good photos, bad ones, a model that fails and clients that leave, in no order but the seed's."""
 
 import random
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -79,11 +80,14 @@ def test_a_thousand_requests_of_all_kinds(service: Service) -> None:
 
 
 @pytest.mark.long
-def test_twenty_thousand_requests_of_all_kinds(service: Service) -> None:
+def test_twenty_thousand_requests_of_all_kinds(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
     chaos(service, 3, 2000)
-    memory = [service.memory()]
+    memory, began = [service.memory()], time.monotonic()
     for seed in range(4, 8):
         chaos(service, seed, 5000)
         memory.append(service.memory())
+    rate = 20_000 / (time.monotonic() - began)
+    with capsys.disabled():
+        print(f"\n20000 requests by {CLIENTS} clients, {rate:.0f} a second; memory after each 5000, MB: {memory}")
     assert max(memory) - memory[0] < 40, memory
     assert service.post(grey(50)).json()["result"]["mean"] == 50
