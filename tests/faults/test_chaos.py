@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import typer
 
 from tests.faults.control import GO
 from tests.faults.crowd import grey
@@ -88,6 +89,6 @@ def test_twenty_thousand_requests_of_all_kinds(service: Service, capsys: pytest.
         memory.append(service.memory())
     rate = 20_000 / (time.monotonic() - began)
     with capsys.disabled():
-        print(f"\n20000 requests by {CLIENTS} clients, {rate:.0f} a second; memory after each 5000, MB: {memory}")
+        typer.echo(f"\n20000 requests by {CLIENTS} clients, {rate:.0f} a second; memory after each 5000, MB: {memory}")
     assert max(memory) - memory[0] < 40, memory
     assert service.post(grey(50)).json()["result"]["mean"] == 50
