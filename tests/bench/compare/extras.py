@@ -38,6 +38,8 @@ def measure(bench: Bench) -> None:
 async def _measure(bench: Bench, base: str, web: bytes, phone: bytes) -> None:
     extras, asks = bench.results.extras, bench.plan.asks
     async with httpx.AsyncClient(base_url=base, timeout=120, trust_env=False) as client:
+        while (await client.get("/health/ready")).status_code != 200:  # noqa: ASYNC110 - in another process
+            await asyncio.sleep(0.1)
         extras["inspect_web_ms"] = await p50(client, "/v1/inspect", web, asks)
         extras["damage_phone_ms"] = await p50(client, "/v1/damage", phone, asks)
         ways: dict[str, list[float]] = {"auto": [], "whole": []}
