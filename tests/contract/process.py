@@ -32,6 +32,16 @@ class Service:
         return httpx.AsyncClient(base_url=self.url, timeout=PATIENCE_S, limits=limits, headers=headers)
 
 
+def end(process: "subprocess.Popen[str]") -> None:
+    """Asks it to stop, and ends by force what does not."""
+    process.terminate()
+    try:
+        process.wait(40)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 @contextmanager
 def serving(log: Path, environment: Mapping[str, str], cwd: Path | None = None, token: str = "") -> Iterator[Service]:
     """The service once every predictor is ready, with its log in a file; stopped at the end. `token`: its clients."""
@@ -56,10 +66,5 @@ def serving(log: Path, environment: Mapping[str, str], cwd: Path | None = None, 
         yield Service(address[0], process, token)
     finally:
         guard.cancel()
-        process.terminate()
-        try:
-            process.wait(40)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
         process.stdout.close()

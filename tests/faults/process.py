@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.contract.process import COMMAND
+from tests.contract.process import COMMAND, end
 from tests.faults import probe
 from tests.faults.control import PATIENCE_S, Control
 
@@ -134,12 +134,7 @@ def started(folder: Path, control: Control, settings: Mapping[str, object], *arg
     finally:
         control.close()
         client.close()
-        process.terminate()
-        try:
-            process.wait(40)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
 
 
 @contextmanager
