@@ -259,7 +259,7 @@ def _instances(predictor: InstancesPredictor[Any, Any], task: InstancesTask) -> 
         mirror=task.mirror,
     )
     if task.placed:
-        found = replace(found, placed=joined.placed(predictor, task.placed, joined.places()))
+        found = replace(found, placed=joined.placed(predictor, task.placed, joined.places(), _view(task, predictor)))
     found = _settled(task, predictor, found, told)
     if task.close:
         near = CloseUps(photos, task.archives["val"])
@@ -284,14 +284,22 @@ def _elsewhere(
     return _settled(task, predictor, plain, told)
 
 
+def _view(task: InstancesTask, predictor: InstancesPredictor[Any, Any]) -> WeightedPredictor[Any, Any] | None:
+    """Who tells the orientation, loaded; None where the recipe names nobody."""
+    if not task.view:
+        return None
+    view = open_predictor(task.view, predictor.weights.path.parent)
+    view.load(predictor.card.device)
+    return view
+
+
 def _settled(
     task: InstancesTask, predictor: InstancesPredictor[Any, Any], found: Instances, told: list[list[Instance]]
 ) -> Instances:
     """The same, with what was `told` of its photos once more, sides settled by the view; as it is without one."""
-    if not task.view:
+    view = _view(task, predictor)
+    if view is None:
         return found
-    view = open_predictor(task.view, predictor.weights.path.parent)
-    view.load(predictor.card.device)
     settled = joined.settled_by(view, (found.read(photo.file) for photo in found.photos), told)
     boxes, masks = results(found.photos, settled, task.labels)
     return replace(found, settled=replace(found, boxes=boxes, masks=masks))

@@ -145,7 +145,6 @@ class Instances:
             close=self.close.at(thresholds) if self.close else None,
             more=self.more.at(thresholds) if self.more else None,
             settled=self.settled.at(thresholds) if self.settled else None,
-            placed=[replace(one, thresholds=thresholds) for one in self.placed],
         )
 
     def everywhere(self) -> tuple[list[Annotated], list[dict[str, Any]]]:

@@ -2,8 +2,9 @@
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.answers import Box, PolygonMask
-from models.joins.damage_parts import shares
+from models.joins.damage_parts import Claim, claims, shares
 from models.joins.parts_orientation import by_view
 from models.photo import whole
 from models.predictors.attributes import AttributesAnswer
 from models.predictors.damage import Detection, PartShare
 from models.predictors.instances import Instance, InstancesPredictor
+from models.predictors.parts import PartsAnswer
 from models.predictors.weighted import WeightedPredictor
 from training.data.archive import Archive
 from training.outputs import outputs
@@ -44,20 +46,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """One damage, and every part that was found in its photo; those count whose score reaches `thresholds`. `panels`:
-    what was found that is no part."""
+    """One damage, and what claims the places of its photo: parts and panels, weighed by the view where there is one."""
 
     place: Place
     damage: Detection
-    parts: list[Instance]
-    thresholds: dict[str, float]
-    panels: list[Instance] = field(default_factory=list)
+    claims: list[Claim]
 
     @property
     def told(self) -> list[PartShare]:
         """The parts that it lies on, the largest share first."""
-        sure = [one for one in self.parts if one.score >= self.thresholds.get(one.label, 0.5)]
-        return shares(self.damage, sure, self.panels)
+        return shares(self.damage, self.claims)
 
     @property
     def part(self) -> str:
@@ -88,22 +86,33 @@ def places(path: Path = PLACES) -> list[Place]:
     return found
 
 
-def placed(predictor: InstancesPredictor[Any, Any], pack: Path, rows: Sequence[Place]) -> list[Placed]:
-    """Each damage, by its own outline, and the parts that loaded weights find in its photo, however unsure. `pack` is
-    the archive of the photos, `PACK.json` their outlines. Raises `ValueError` for a row that is not among these."""
+def placed(
+    predictor: InstancesPredictor[Any, Any],
+    pack: Path,
+    rows: Sequence[Place],
+    view: WeightedPredictor[Any, Any] | None = None,
+) -> list[Placed]:
+    """Each damage, by its own outline, and what loaded weights find in its photo, as `inspect` would join it with the
+    orientation that `view`, loaded, tells of all of it. `pack` is the archive of the photos, `PACK.json` their
+    outlines. Raises `ValueError` for a row that is not among these, for weights that tell no parts, and where `view`
+    tells no orientation."""
     outlines = pack.with_name(f"{pack.name}.json")
     annotations = {one["id"]: one for one in json.loads(outlines.read_text(encoding="utf-8"))["annotations"]}
     if missing := [row.annotation for row in rows if row.annotation not in annotations]:
         raise ValueError(f"{outlines}: no annotation {missing[0]}")
     archive = Archive(pack)
-    options = predictor.specification.options(min_score=0, max_detections=100)
+    options = predictor.specification.options()
     found = []
     said = outputs(predictor, (archive.photo(one.file) for one in rows), options=options)
-    for row, (header, output) in zip(rows, said, strict=True):
-        parts = predictor.told(predictor.finish(output, header, whole(header), options))
+    seen = _views(view, (archive.photo(one.file) for one in rows)) if view else repeat(None, len(rows))
+    for row, (header, output), attributes in zip(rows, said, seen, strict=True):
+        parts = predictor.finish(output, header, whole(header), options)
+        if not isinstance(parts, PartsAnswer):
+            raise ValueError(f"{predictor.name}: tells no parts for damages to lie on")
+        if attributes:
+            parts = parts.model_copy(update={"parts": by_view(parts.parts, attributes)})
         damage = _damage(row.label, annotations[row.annotation]["segmentation"])
-        panels = predictor.unspoken(output, header)
-        found.append(Placed(row, damage, list(parts), predictor.manifest.thresholds, panels))
+        found.append(Placed(row, damage, claims(parts, attributes)))
     return found
 
 
@@ -119,10 +128,12 @@ def settled_by(
 ) -> list[list[Instance]]:
     """What was found on each photo, its sides settled by the orientation that `view`, loaded, tells of all of it.
     Raises `ValueError` where that tells none."""
-    told = []
-    for (header, output), parts in zip(outputs(view, photos), found, strict=True):
+    return [by_view(parts, answer) for answer, parts in zip(_views(view, photos), found, strict=True)]
+
+
+def _views(view: WeightedPredictor[Any, Any], photos: Iterable[NDArray[np.uint8]]) -> Iterator[AttributesAnswer]:
+    for header, output in outputs(view, photos):
         answer = view.finish(output, header, whole(header), view.specification.options())
         if not isinstance(answer, AttributesAnswer):
             raise ValueError(f"{view.name}: tells no orientation to settle sides by")
-        told.append(by_view(parts, answer))
-    return told
+        yield answer

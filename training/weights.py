@@ -55,9 +55,11 @@ def machine() -> str:
 
 
 def write(folder: Path, manifest: Manifest, tensors: bytes | None = None) -> None:
-    """The two files, the weights only where given."""
+    """The two files, the weights only where given; graphs of other weights under that name go."""
     folder.mkdir(parents=True, exist_ok=True)
     if tensors is not None:
+        for stale in folder.glob(f"{manifest.name}.*.onnx"):
+            stale.unlink()
         (folder / f"{manifest.name}.safetensors").write_bytes(tensors)
     (folder / f"{manifest.name}.json").write_text(manifest.model_dump_json(indent=1) + "\n")
 

@@ -32,7 +32,7 @@ FACES = {
 def settled(parts: Sequence[Instance], yaw_degrees: float, region: RegionRead) -> list[Instance]:
     """The parts as they can be seen from `yaw_degrees`: of the vehicle in `region`, one that the camera cannot see
     while it would see its twin is the twin; where that was found too, the surer of the two is told. Best first."""
-    found = [_settled(part, yaw_degrees) if _inside(part, region) else part for part in parts]
+    found = [_settled(part, yaw_degrees) if inside(part, region) else part for part in parts]
     if found == list(parts):
         return found
     labels = {label: number for number, label in enumerate({part.label for part in found})}
@@ -57,7 +57,7 @@ def _between(one: float, other: float) -> float:
     return abs((one - other + 180) % 360 - 180)
 
 
-def _inside(part: Instance, region: RegionRead) -> bool:
+def inside(part: Instance, region: RegionRead) -> bool:
     """Whether the part's middle lies in the region."""
     x, y = (part.box.x1 + part.box.x2) / 2, (part.box.y1 + part.box.y2) / 2
     return region.x1 <= x <= region.x2 and region.y1 <= y <= region.y2

@@ -35,7 +35,8 @@ class Detection(Instance):
     )
     parts: list[PartShare] | None = Field(
         default=None,
-        description="The parts of the car that it lies on, the largest share first; empty where it lies on none. Null "
+        description="The parts of the car that it lies on, the largest share first; empty where it lies on none. Each "
+        "place is the likeliest part's, which `parts` itself may be too unsure to tell. Null "
         "where `parts` was not asked along with `damage`, which `inspect` does, or gave no answer.",
     )
 

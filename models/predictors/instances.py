@@ -16,7 +16,7 @@ from models.photo import Header, Photo, Region
 from models.predictor import A, Arrays, O, Options, Specification, Tensor
 from models.predictors.weighted import WeightedPredictor
 
-SILENT = 0.2
+SILENT = 0.1
 """Score from which what has a silent label claims its place."""
 
 
@@ -72,6 +72,8 @@ class InstancesPredictor(WeightedPredictor[O, A]):
     kind = "instances"
     batch_sizes = (1, 2, 4)
     cpu_batch = 1
+    known = 1.0
+    """Score from which joins know of what is too unsure to be told."""
 
     def specify(
         self, description: str, options: type[O], answer: type[A], example: Mapping[str, object]
@@ -85,7 +87,9 @@ class InstancesPredictor(WeightedPredictor[O, A]):
         asked for, so that no more of them are made."""
         assert isinstance(options, InstancesOptions)
         lowest = [
-            self._threshold(name) if options.min_score is None or name in self.manifest.silent else options.min_score
+            self._threshold(name)
+            if name in self.manifest.silent
+            else min(self._threshold(name) if options.min_score is None else options.min_score, self.known)
             for name in self.manifest.classes["label"]
         ]
         return {**super().prepare(photo, region, options), "least": np.array(lowest, np.float32)}
@@ -93,10 +97,19 @@ class InstancesPredictor(WeightedPredictor[O, A]):
     def found(self, output: Arrays, header: Header, options: InstancesOptions, of: type[Found]) -> list[Found]:
         """The detections that the options ask for, best first, each an `of`. Raises `ValueError` where the scores are
         no numbers."""
+        return self._outlined(output, header, self._shown(output, options), options.masks, of)
+
+    def unsure(self, output: Arrays, header: Header, options: InstancesOptions) -> list[Instance]:
+        """What the options do not ask for and still reaches `known`, best first, with its outline: of use to joins."""
+        told, scores = set(self._shown(output, options)), self._scores(output)
+        best = [int(i) for i in np.argsort(-scores, kind="stable") if scores[i] >= self.known and int(i) not in told]
+        return self._outlined(output, header, best, "polygon", Instance)
+
+    def _shown(self, output: Arrays, options: InstancesOptions) -> list[int]:
+        """The rows of the output that the options ask for, best first."""
         scores, sure = self._scores(output), self.thresholds(output)
         shown = (scores > 0) & (scores >= (sure if options.min_score is None else options.min_score))
-        best = [int(i) for i in np.argsort(-scores, kind="stable") if shown[i]]
-        return self._outlined(output, header, best[: options.max_detections], options.masks, of)
+        return [int(i) for i in np.argsort(-scores, kind="stable") if shown[i]][: options.max_detections]
 
     def unspoken(self, output: Arrays, header: Header) -> list[Instance]:
         """What has one of the manifest's silent labels and reaches its threshold, best first, with its outline. Nobody

@@ -10,12 +10,21 @@ from models.photo import Header, Region
 from models.predictor import Arrays, Specification
 from models.predictors.instances import EXAMPLE_INSTANCE, Instance, InstancesOptions, InstancesPredictor
 
+UNSURE = 0.2
+"""Score from which a part may be what a damage lies on, although it is not told by itself."""
+
 
 class PartsAnswer(BaseModel):
     """Every part that was seen."""
 
     parts: list[Instance] = Field(description="Best first; left and right are the vehicle's own")
+    _unsure: list[Instance] = PrivateAttr(default_factory=list)
     _panels: list[Instance] = PrivateAttr(default_factory=list)
+
+    @property
+    def unsure(self) -> list[Instance]:
+        """Parts that are not told, best first, of which a join may still learn what a place most likely is."""
+        return self._unsure
 
     @property
     def panels(self) -> list[Instance]:
@@ -27,6 +36,7 @@ class Parts(InstancesPredictor[InstancesOptions, PartsAnswer]):
     """An R-CNN with masks over the labels of the manifest."""
 
     name = "parts"
+    known = UNSURE
 
     def describe(self) -> Specification:
         return self.specify(
@@ -40,7 +50,7 @@ class Parts(InstancesPredictor[InstancesOptions, PartsAnswer]):
 
     def finish(self, output: Arrays, header: Header, region: Region, options: InstancesOptions) -> PartsAnswer:
         answer = PartsAnswer(parts=self.found(output, header, options, Instance))
-        answer._panels = self.unspoken(output, header)
+        answer._unsure, answer._panels = self.unsure(output, header, options), self.unspoken(output, header)
         return answer
 
     def told(self, answer: PartsAnswer) -> Sequence[Instance]:

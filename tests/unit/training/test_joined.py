@@ -11,8 +11,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from models.joins.damage_parts import Claim
 from models.predictors.attributes import EXAMPLE, AttributesAnswer
 from models.predictors.instances import Instance, InstancesOptions
+from models.predictors.parts import PartsAnswer
 from models.registry import discover
 from tests import weights
 from tests.unit.models.joins.drawn import damage, part, rectangle
@@ -30,15 +32,12 @@ class Told:
 
     name = "told"
     specification = SimpleNamespace(batch_sizes=(1, 2), options=InstancesOptions)
-    manifest = SimpleNamespace(thresholds={"hood": 0.5})
 
     def __init__(self, *answers: Any) -> None:
         self.answers, self.asked = answers, 0
-        self.least: float | None = None
-        self.panels: list[Instance] = []
 
     def prepare(self, photo: Any, region: Any, options: Any) -> dict[str, NDArray[np.int64]]:
-        self.asked, self.least = self.asked + 1, options.min_score
+        self.asked += 1
         return {"number": np.array(self.asked - 1)}
 
     def run(self, batch: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[np.int64]]:
@@ -46,12 +45,6 @@ class Told:
 
     def finish(self, output: Any, header: Any, region: Any, options: Any) -> Any:
         return self.answers[int(output["number"])]
-
-    def told(self, answer: Any) -> Any:
-        return answer
-
-    def unspoken(self, output: Any, header: Any) -> Any:
-        return self.panels
 
 
 @pytest.fixture
@@ -72,14 +65,32 @@ def place(number: int, seen: str) -> Place:
 def test_damages_are_named_by_the_part_they_lie_on(pack: Path) -> None:
     hood, half = part("hood", rectangle(0, 0, 40, 40)), part("trunk", rectangle(0, 0, 20, 10))
     rows = [place(1, "hood"), place(2, "tailgate"), place(3, "wheel")]
-    parts = Told([hood], [half], [])
-    found = placed(parts, pack, rows)  # type: ignore[arg-type]
-    assert parts.least == 0  # else what is faint comes without outlines
+    answers = [PartsAnswer(parts=parts) for parts in ([hood], [half], [])]
+    found = placed(Told(*answers), pack, rows)  # type: ignore[arg-type]
     assert [(one.part, one.right) for one in found] == [("hood", True), ("trunk", True), ("", False)]
     assert [[share.share for share in one.told] for one in found] == [[1.0], [0.5], []]
-    assert [one.part for one in (replace(one, thresholds={"hood": 0.95}) for one in found)] == ["", "trunk", ""]
-    parts.asked, parts.panels = 0, [part("fender", rectangle(0, 0, 30, 20))]
-    assert [one.part for one in placed(parts, pack, rows)] == ["hood", "", ""]  # type: ignore[arg-type]
+    for answer in answers:
+        answer._panels = [part("fender", rectangle(0, 0, 30, 20), score=0.8)]
+    assert [one.part for one in placed(Told(*answers), pack, rows)] == ["", "", ""]  # type: ignore[arg-type]
+
+
+def test_damages_are_named_as_the_view_has_it(pack: Path) -> None:
+    area = rectangle(0, 0, 40, 40)
+    bumpers = PartsAnswer(parts=[part("back_bumper", area, score=0.6), part("front_bumper", area, score=0.5)])
+    doors = PartsAnswer(parts=[part("front_right_door", area)])
+    rows, seen = [place(1, "front_bumper"), place(2, "front_left_door")], view(90.0, 0.95)
+    seen.orientation.scores = {"front": 0.9, "front_left": 0.1}
+    for views, expected in (
+        (None, ["back_bumper", "front_right_door"]),
+        (Told(seen, seen), [one.part for one in rows]),
+    ):
+        found = placed(Told(bumpers, doors), pack, rows, views)  # type: ignore[arg-type]
+        assert [one.part for one in found] == expected
+
+
+def test_weights_that_tell_no_parts_are_refused(pack: Path) -> None:
+    with pytest.raises(ValueError, match="told: tells no parts"):
+        placed(Told([]), pack, [place(1, "hood")])  # type: ignore[arg-type]
 
 
 def test_a_row_without_its_outline_is_refused(pack: Path) -> None:
@@ -127,12 +138,12 @@ def test_who_tells_no_orientation_is_refused() -> None:
 def with_joins() -> Instances:
     """Of two damages one is named rightly; of three sided detections one is on the wrong side until it is settled."""
     area = rectangle(0, 0, 20, 20)
-    dent, hood = damage("dent", area), part("hood", area)
+    dent, hood = damage("dent", area), Claim(part("hood", area), 0.9)
     named = [
-        Placed(place(1, "hood"), dent, [hood], {}),
-        Placed(place(2, ""), dent, [], {}),
-        Placed(place(3, "wheel"), dent, [hood], {}),
-        Placed(place(4, "wheel"), dent, [], {}),
+        Placed(place(1, "hood"), dent, [hood]),
+        Placed(place(2, ""), dent, []),
+        Placed(place(3, "wheel"), dent, [hood]),
+        Placed(place(4, "wheel"), dent, []),
     ]
     plain = replace(instances(), mirror=[1, 0])
     plain = replace(plain, boxes=[result(7, 0, 0, 0.9), result(7, 0, 50, 0.9), result(9, 0, 30, 0.9)])
@@ -149,16 +160,15 @@ def test_figures_of_joins() -> None:
 
 
 def test_other_thresholds_hold_wherever_they_count() -> None:
-    """Of the dents (0.9) and the hood (0.9) none reaches 0.95, nor of the close-ups, nor of those that were settled."""
+    """Of the dents (0.9) none reaches 0.95, nor of the close-ups, nor of those that were settled."""
     manifest = weights.manifest("damage", labels={"label": ["dent", "scratch"]})
     found = with_joins()
     found = replace(found, close=found, more=found)
-    high = manifest.model_copy(update={"thresholds": {"dent": 0.95, "scratch": 0.95, "hood": 0.95}})
+    high = manifest.model_copy(update={"thresholds": {"dent": 0.95, "scratch": 0.95}})
     before, after = summary(manifest, found), summary(high, found)
     assert (before["close_sides_mixed_up"], before["more_sides_mixed_up"]) == (0.3333, 0.3333)
     sides = {f"{which}sides_mixed_up{settled}" for which in ("", "close_", "more_") for settled in ("", "_settled")}
     assert {after[name] for name in sides} == {0.0}
-    assert (after["damage_part_right"], after["damage_part_right_where_labelled"]) == (0.25, 0.0)
 
 
 def test_the_report_lists_every_damage(tmp_path: Path) -> None:

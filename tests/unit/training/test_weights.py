@@ -152,7 +152,10 @@ def test_a_finished_run_is_exported_again_without_training(
         raise AssertionError("nothing is left to learn")
 
     monkeypatch.setattr("training.loop.Run._learn", fails)
+    stale = out / "weights" / f"{name}.other.onnx"
+    stale.touch()
     train(name, data=data, out=out, set_=CHANGES[name])
+    assert not stale.exists()  # a graph of other weights
     assert (out / "weights" / f"{name}.safetensors").read_bytes() == before
     assert "written:" in capsys.readouterr().out
 

@@ -54,16 +54,34 @@ def test_parts_are_told_best_first_in_the_photo_s_pixels(parts: Parts) -> None:
 
 @pytest.mark.parametrize("options", [{}, {"min_score": 0, "masks": "none"}, {"max_detections": 1}])
 def test_panels_without_a_label_are_known_to_joins_and_told_to_nobody(parts: Parts, options: dict[str, Any]) -> None:
-    given = output([18, 19, 12, 18], [0.9, 0.19, 0.8, 0.25])
+    given = output([18, 19, 12, 18], [0.9, 0.09, 0.8, 0.15])
     answer = parts.finish(given, HEADER, whole(HEADER), InstancesOptions.model_validate(options))
     assert [one.label for one in answer.parts] == ["hood"]
     assert [(one.label, one.score, bool(one.outline)) for one in answer.panels] == [
         ("fender", 0.9, True),
-        ("fender", 0.25, True),
+        ("fender", 0.15, True),
     ]
     assert "fender" not in answer.model_dump_json()
     assert answer.model_copy(update={"parts": []}).panels == answer.panels  # as a join leaves it
     assert "fender" not in str(parts.card) + str(parts.specification)
+
+
+@pytest.mark.parametrize(
+    ("options", "unsure"),
+    [
+        ({}, [("wheel", 0.4)]),
+        ({"min_score": 0.3}, []),
+        ({"min_score": 0.95, "masks": "none"}, [("hood", 0.8), ("wheel", 0.4)]),
+        ({"max_detections": 1, "min_score": 0}, [("wheel", 0.4)]),
+    ],
+)
+def test_what_is_not_told_is_known_to_joins(parts: Parts, options: dict[str, Any], unsure: list[Any]) -> None:
+    given = output([12, 17, 0], [0.8, 0.4, 0.19])
+    answer = parts.finish(given, HEADER, whole(HEADER), InstancesOptions.model_validate(options))
+    assert [(one.label, one.score) for one in answer.unsure] == unsure
+    assert all(one.outline for one in answer.unsure)
+    assert not {label for label, _ in unsure} & {one.label for one in answer.parts}
+    assert answer.model_copy(update={"parts": []}).unsure == answer.unsure  # as a join leaves it
 
 
 def test_panels_without_a_label_make_no_photo_sure(parts: Parts) -> None:
@@ -73,7 +91,11 @@ def test_panels_without_a_label_make_no_photo_sure(parts: Parts) -> None:
 
 def test_outlines_of_panels_are_asked_for_from_their_own_score(parts: Parts) -> None:
     photo = Photo(HEADER, np.zeros((64, 64, 3), np.uint8))
-    for lowest, expected in ((None, [0.5] * 18 + [0.2] * 2), (0.0, [0.0] * 18 + [0.2] * 2)):
+    for lowest, expected in (
+        (None, [0.2] * 18 + [0.1] * 2),
+        (0.0, [0.0] * 18 + [0.1] * 2),
+        (0.9, [0.2] * 18 + [0.1] * 2),
+    ):
         given = parts.prepare(photo, whole(HEADER), InstancesOptions(min_score=lowest))
         assert given["least"].astype(float).tolist() == pytest.approx(expected)
 
