@@ -82,6 +82,16 @@ def with_version(model: type[Chosen]) -> type[Chosen]:
     return create_model(model.__name__, __base__=model, __doc__=model.__doc__, **added)
 
 
+def without(model: type[Options], name: str) -> type[Options]:
+    """The same options but one, where there is such a one."""
+    if name not in parameters(model):
+        return model
+    kept: dict[str, Any] = {
+        own: (field.annotation, field) for own, field in model.model_fields.items() if (field.alias or own) != name
+    }
+    return create_model(model.__name__, __base__=Options, __doc__=model.__doc__, **kept)
+
+
 def inspect_options(predictors: Iterable[AnyPredictor], every: bool = True) -> type[Options]:
     """`tasks` and the union of all predictors' options; with `every`, their `vehicle` may also be `all`.
 

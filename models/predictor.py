@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from models.drawing import Drawn
+from models.masks import Legend, Mask
 from models.photo import Header, Photo, Region
 
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -110,6 +111,8 @@ class Specification:
     to `cpu_batch` alone (None: all): where a row takes as long in a large batch as in a small one, a large one only
     makes others wait, and every size takes time at the start, and memory.
     `reads` is the size in pixels (width, height) the region is scaled to, so that a JPEG is decoded no finer.
+    `legend` are the labels of its masks, each with its colour, in an order that stays: at most 255. Without
+    any there are no masks.
     """
 
     name: str
@@ -125,6 +128,7 @@ class Specification:
     batch_sizes: tuple[int, ...] = (1, 2, 4, 8, 16)
     cpu_batch: int | None = None
     drawable: bool = False
+    legend: Legend = field(default_factory=dict)
     example: Mapping[str, object] = field(default_factory=dict)
 
     def sizes_on(self, device: str) -> tuple[int, ...]:
@@ -184,4 +188,9 @@ class Predictor(ABC, Generic[O, A]):
 
     def caption(self, answer: A) -> Sequence[str]:
         """Lines of text for the picture, of what has no place in the photo; those of several answers stand together."""
+        return ()
+
+    def masks(self, answer: A) -> Sequence[Mask]:
+        """The mask of each thing in the answer, in the answer's order, with labels of the legend. Only where
+        `specification.legend` has any."""
         return ()

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.routes.annotated import encode, negotiate
+from app.accept import media_type
+from app.routes.annotated import KINDS, encode
 from models.drawing import Drawn
 from tests.fakes import Brightness, photo
 from tests.gateway import JPEG, problem, serving
@@ -39,7 +40,7 @@ pytestmark = pytest.mark.anyio
     ],
 )
 def test_accept_is_weighed(accept: str, kind: str) -> None:
-    assert negotiate(accept) == kind
+    assert media_type(accept, KINDS) == kind
 
 
 @pytest.mark.parametrize(("kind", "name"), [("image/jpeg", "JPEG"), ("image/png", "PNG"), ("image/webp", "WEBP")])
