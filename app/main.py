@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from app import along, errors, headers, locate, secured
+from app import along, errors, headers, intake, locate, secured
 from app.access import Access
 from app.batcher import Batcher
 from app.changes import Change, Outcome
@@ -165,6 +165,7 @@ def create_app(
         app.include_router(router)
     docs.install(app)
     errors.install(app)
+    intake.install(app)
     secured.install(app, required=ring is not None)
     app.add_middleware(Access, ring=ring, limiter=Limits(settings))
     app.add_middleware(RequestContext, metrics=metrics, tell=RequestLog(settings.access_log, tracer))

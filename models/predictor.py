@@ -8,6 +8,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from typing_extensions import TypeAliasType
 
 from models.drawing import Drawn
 from models.masks import Legend, Mask
@@ -19,7 +20,9 @@ Arrays = Mapping[str, NDArray[np.generic]]
 MOST_REGIONS = 16
 """Regions of one photo that others read; a crowd of small ones would keep the device from everybody else."""
 
-State = Literal["loading", "ready", "failed", "unloaded"]
+State = TypeAliasType("State", Literal["loading", "ready", "failed", "unloaded"])
+VehicleChoice = TypeAliasType("VehicleChoice", Literal["auto", "whole"])
+"""Named, so that they have one name in the OpenAPI document, and in the clients made from it."""
 
 
 class Options(BaseModel):
@@ -51,7 +54,7 @@ class VehicleOptions(RegionOptions):
         "to the photo, and wins over `vehicle`.",
         examples=["120,700,2900,2600"],
     )
-    vehicle: Literal["auto", "whole"] = Field(
+    vehicle: VehicleChoice = Field(
         default="auto",
         description="`auto`: the photo's main vehicle is found first, and what is around it is left out, unless it "
         "takes half of the photo. `whole`: all of the photo is read, which is quicker, and right where it is cut to "
@@ -80,7 +83,7 @@ class Card(BaseModel):
     architecture: str = "none"
     labels: dict[str, list[str]] = Field(default_factory=dict)
     input: Input = Input(width=0, height=0)
-    figures: dict[str, object] = Field(default_factory=dict)
+    figures: dict[str, float] = Field(default_factory=dict)
     licence: Licence = Licence(weights="not stated", why="this predictor has no manifest")
     weights: str = "none"
     backend: str = "numpy"

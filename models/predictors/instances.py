@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, PrivateAttr
+from typing_extensions import TypeAliasType
 
 from models import outlines
 from models.answers import Box, PolygonMask, RleMask, finite
@@ -16,6 +17,8 @@ from models.masks import MOST_LABELS, Mask
 from models.photo import Header, Photo, Region
 from models.predictor import A, Arrays, O, Options, Specification, Tensor
 from models.predictors.weighted import WeightedPredictor
+
+MaskForm = TypeAliasType("MaskForm", Literal["polygon", "rle", "none"])
 
 SILENT = 0.2
 """Score from which what has a silent label claims its place."""
@@ -33,7 +36,7 @@ class InstancesOptions(Options):
     max_detections: int = Field(
         default=50, ge=1, le=100, description="How many detections to tell at most, best first."
     )
-    masks: Literal["polygon", "rle", "none"] = Field(
+    masks: MaskForm = Field(
         default="polygon", description="Masks as polygons, as COCO run lengths (`rle`), or not at all."
     )
 
