@@ -3,6 +3,7 @@
 import importlib
 import json
 import pkgutil
+import re
 import shutil
 import subprocess
 import sys
@@ -115,3 +116,14 @@ def test_a_service_answers_it(client: Path, service: Service, root: Path) -> Non
     }
     assert told["line"]
     assert (told["picture"], told["masks"]) == ("ffd8", "89504e47")
+
+
+def test_the_page_s_example_works(client: Path, service: Service, root: Path) -> None:
+    page = (root / "openapi" / "README.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^```python client\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (client / "shown.py").write_text(shown.replace("http://127.0.0.1:8000", service.url), encoding="utf-8")
+    typed = checked("shown.py", client)
+    assert typed.returncode == 0, typed.stdout
+    command = [sys.executable, str(client / "shown.py")]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.startswith("scratch 0."), done.stderr

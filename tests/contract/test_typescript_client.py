@@ -39,10 +39,16 @@ def client(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def compiled(client: Path) -> Path:
+def compiled(client: Path, root: Path) -> Path:
+    """The folder of what was compiled: `use.js`, and the page's example as `shown.js`."""
+    page = (root / "openapi" / "README.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^```ts client\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (client / "shown.ts").write_text(
+        shown.replace('"http://127.0.0.1:8000"', 'process.argv[2] ?? ""'), encoding="utf-8"
+    )
     done = node(client, "node", "node_modules/typescript/bin/tsc")
     assert done.returncode == 0, done.stdout
-    return client / "out" / "use.js"
+    return client / "out"
 
 
 def test_no_field_of_an_answer_is_untyped(client: Path) -> None:
@@ -68,7 +74,7 @@ def test_a_wrong_use_is_found(client: Path) -> None:
 
 def test_a_service_answers_it(compiled: Path, service: Service, root: Path) -> None:
     photo = root / "openapi" / "examples" / "car.jpg"
-    done = node(compiled.parents[1], "node", str(compiled), service.url, str(photo))
+    done = node(compiled, "node", "use.js", service.url, str(photo))
     assert done.returncode == 0, done.stderr[-3000:]
     told = json.loads(done.stdout)
     assert told["problems"] == {
@@ -80,6 +86,11 @@ def test_a_service_answers_it(compiled: Path, service: Service, root: Path) -> N
     }
     assert told["line"]
     assert (told["picture"], told["masks"]) == ("ffd8", "89504e47")
+
+
+def test_the_page_s_example_works(compiled: Path, service: Service, root: Path) -> None:
+    done = node(root, "node", str(compiled / "shown.js"), service.url)
+    assert done.stdout.startswith("scratch 0."), done.stderr
 
 
 def test_what_is_pinned_names_no_registry() -> None:
