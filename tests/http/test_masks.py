@@ -1,6 +1,5 @@
 """`POST /v1/NAME/masks`: what the pixels say against what the JSON answer says, in both forms."""
 
-import asyncio
 import io
 import json
 import math
@@ -14,9 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.outlines import inside
-from tests.asgi import LEAVES, chunked, talk
 from tests.fakes import LEGEND, Brightness, Outlined, Outliner, OutlinerAnswer, photo
-from tests.gateway import JPEG, application, problem, reached, running, serving
+from tests.gateway import JPEG, application, problem, running, serving
 from tests.http.test_predict import photo_turned
 
 pytestmark = pytest.mark.anyio
@@ -215,7 +213,7 @@ def test_a_legend_of_more_labels_than_indices_is_refused_at_the_start() -> None:
         application(Outliner(legend={f"l{n}": (0, 0, 0) for n in range(256)}))
 
 
-async def test_the_deadline_holds_while_masks_are_drawn_and_nothing_stays_behind() -> None:
+async def test_the_deadline_holds_while_masks_are_drawn() -> None:
     predictor = Outliner(round_("dent", 0.9, 20, 20, 9))
     app = application(predictor, decode_threads=1)
     async with running(app) as client:
@@ -224,23 +222,3 @@ async def test_the_deadline_holds_while_masks_are_drawn_and_nothing_stays_behind
         assert problem(late) == (504, "deadline_exceeded")
         predictor.wait_masks.set()
         assert (await client.post("/v1/outliner/masks", content=photo(), headers=JPEG)).status_code == 200
-
-
-async def test_a_client_that_leaves_gives_its_pixels_back() -> None:
-    predictor = Outliner(round_("dent", 0.9, 20, 20, 9))
-    app = application(predictor)
-    async with running(app):
-        predictor.wait_masks = threading.Event()
-        leaving = asyncio.Event()
-
-        async def messages() -> Any:
-            for message in chunked(photo()):
-                yield message
-            await leaving.wait()
-            yield LEAVES
-
-        asking = asyncio.create_task(talk(app, messages(), JPEG, path="/v1/outliner/masks"))
-        await reached(predictor.masking)
-        leaving.set()
-        predictor.wait_masks.set()
-        assert (await asking).status is None
