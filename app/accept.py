@@ -1,6 +1,9 @@
 """What a client would rather have: the values of `Accept` and `Accept-Language` with their weights (RFC 9110)."""
 
 from collections.abc import Sequence
+from typing import TypeVar
+
+Kind = TypeVar("Kind", bound=str)
 
 
 def weighted(header: str) -> list[tuple[str, float]]:
@@ -16,6 +19,22 @@ def _weighted(text: str) -> tuple[str, float]:
     except ValueError:
         number = 0.0
     return value, number if 0.0 <= number <= 1.0 else 0.0
+
+
+def media_type(header: str, offered: Sequence[Kind]) -> Kind:
+    """The media type of `offered` to answer in: the one of the highest weight, the first of equals, and the first of
+    all where the header wants none of them."""
+    wanted = weighted(header)
+    best, best_quality = offered[0], 0.0
+    for kind in offered:
+        family = f"{kind.partition('/')[0]}/*"
+        # the most specific range that covers the kind decides, not the kindest
+        fitting = [(len(pattern), quality) for pattern, quality in wanted if pattern in (kind, family, "*/*")]
+        exact = [quality for pattern, quality in wanted if pattern == kind]
+        quality = max(exact) if exact else max(fitting, default=(0, 0.0))[1]
+        if quality > best_quality:
+            best, best_quality = kind, quality
+    return best
 
 
 def language(header: str, offered: Sequence[str]) -> str:

@@ -21,6 +21,7 @@ def check(old: AnyPredictor, new: AnyPredictor, version: str | None) -> None:
         "regions": (before.regions, after.regions),
         "completed_by": (before.completed_by, after.completed_by),
         "drawable": (before.drawable, after.drawable),
+        "legend": (bool(before.legend), bool(after.legend)),
     }
     if changed := [what for what, (one, other) in same.items() if one != other]:
         raise Unfit(

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
+from fastapi import FastAPI
 from starlette.requests import Request
 
 from app.errors import EmptyImage, InvalidOption, MalformedRequest, MissingImage, UnsupportedMediaType, shown
@@ -79,28 +80,59 @@ def deadline(request: Request, settings: Settings) -> float:
     )
 
 
+PHOTO = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
+TEXT = {
+    "type": "string",
+    "minLength": 4,
+    "description": "The photo's bytes as base64 (standard or URL-safe), or as a `data:` URL with base64.",
+    "examples": ["data:image/jpeg;base64,/9j/4AAQSkZJRgABAQ…"],
+}
+BODIES: dict[str, dict[str, Any]] = {
+    "PhotoForm": {
+        "type": "object",
+        "title": "PhotoForm",
+        "description": "A photo as a form field.",
+        "required": [FIELD],
+        "properties": {FIELD: PHOTO},
+        "additionalProperties": False,
+    },
+    "PhotoText": {
+        "type": "object",
+        "title": "PhotoText",
+        "description": "A photo as text.",
+        "required": ["image"],
+        "properties": {"image": TEXT},
+        "additionalProperties": False,
+    },
+}
+"""The schemas that `request_body_openapi` refers to by name: one for all calls, so that clients have one type."""
+
+
 def request_body_openapi() -> dict[str, Any]:
     """The `requestBody` of every call that takes a photo, in the words of OpenAPI 3.1."""
-    photo = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
-    text = {
-        "type": "string",
-        "minLength": 4,
-        "description": "The photo's bytes as base64 (standard or URL-safe), or as a `data:` URL with base64.",
-        "examples": ["data:image/jpeg;base64,/9j/4AAQSkZJRgABAQ…"],
-    }
-    form = {"type": "object", "required": [FIELD], "properties": {FIELD: photo}, "additionalProperties": False}
-    body = {"type": "object", "required": ["image"], "properties": {"image": text}, "additionalProperties": False}
     return {
         "required": True,
         "description": "One photo, in any of these forms: JPEG, PNG, WebP, GIF, BMP, TIFF (first frame), AVIF or HEIC. "
         "The content decides the format, not the declared type.",
         "content": {
-            "multipart/form-data": {"schema": form},
-            "image/*": {"schema": photo},
-            "application/octet-stream": {"schema": photo},
-            "application/json": {"schema": body},
+            "multipart/form-data": {"schema": {"$ref": "#/components/schemas/PhotoForm"}},
+            "image/*": {"schema": PHOTO},
+            "application/octet-stream": {"schema": PHOTO},
+            "application/json": {"schema": {"$ref": "#/components/schemas/PhotoText"}},
         },
     }
+
+
+def install(app: FastAPI) -> None:
+    """Puts the schemas of `BODIES` into the OpenAPI document."""
+    document = app.openapi
+
+    def with_bodies() -> dict[str, Any]:
+        found = document()
+        found.setdefault("components", {}).setdefault("schemas", {}).update(BODIES)
+        return found
+
+    app.openapi = with_bodies  # type: ignore[method-assign]
 
 
 def _media_type(request: Request) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from app import along, errors, headers, locate, secured
+from app import along, errors, headers, intake, locate, secured
 from app.access import Access
 from app.batcher import Batcher
 from app.changes import Change, Outcome
@@ -22,7 +22,7 @@ from app.metrics import Metrics
 from app.middleware import RequestContext
 from app.pipeline import Pipeline
 from app.proof import Proof
-from app.routes import annotated, changes, docs, health, inspect, kserve, models, predict
+from app.routes import annotated, changes, docs, health, inspect, kserve, masks, models, predict
 from app.routes import metrics as metrics_route
 from app.schemas import AnyPredictor
 from app.settings import Settings
@@ -53,7 +53,10 @@ the `request_id` that finds the request in the service's log. 503 carries `Retry
 
 TAGS = [
     {"name": "predictions", "description": "A photo in, a typed answer out."},
-    {"name": "pictures", "description": "A photo in, the same photo out with the answer drawn on it."},
+    {
+        "name": "pictures",
+        "description": "A photo in, the answer as a picture out: drawn on the photo, or as masks.",
+    },
     {"name": "models", "description": "What is served: version, labels, figures, licence."},
     {"name": "operation", "description": "Health and figures, for whoever runs the service."},
 ]
@@ -151,6 +154,7 @@ def create_app(
     for router in (
         predict.router(settings, asked.values(), door),
         annotated.router(settings, asked.values(), door),
+        masks.router(settings, asked.values(), door),
         inspect.router(settings, asked, door),
         models.router(shelf),
         changes.router(shelf, spread or here),
@@ -161,6 +165,7 @@ def create_app(
         app.include_router(router)
     docs.install(app)
     errors.install(app)
+    intake.install(app)
     secured.install(app, required=ring is not None)
     app.add_middleware(Access, ring=ring, limiter=Limits(settings))
     app.add_middleware(RequestContext, metrics=metrics, tell=RequestLog(settings.access_log, tracer))

@@ -8,6 +8,7 @@ from fastapi import Depends, Query, Request
 from pydantic import Field, TypeAdapter, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from starlette.datastructures import QueryParams
+from typing_extensions import TypeAliasType
 
 from app.ask import Ask
 from app.errors import InvalidOption
@@ -16,6 +17,7 @@ from models.predictor import MOST_REGIONS, Options
 
 Chosen = TypeVar("Chosen", bound=Options)
 
+InspectVehicleChoice = TypeAliasType("InspectVehicleChoice", Literal["auto", "whole", "all"])
 LISTS = (list, set, frozenset, tuple)
 VEHICLE = (
     "`auto`: the photo's main vehicle is found first, and what is around it is left out. `whole`: all of the photo is "
@@ -82,6 +84,16 @@ def with_version(model: type[Chosen]) -> type[Chosen]:
     return create_model(model.__name__, __base__=model, __doc__=model.__doc__, **added)
 
 
+def without(model: type[Options], name: str) -> type[Options]:
+    """The same options but one, where there is such a one."""
+    if name not in parameters(model):
+        return model
+    kept: dict[str, Any] = {
+        own: (field.annotation, field) for own, field in model.model_fields.items() if (field.alias or own) != name
+    }
+    return create_model(model.__name__, __base__=Options, __doc__=model.__doc__, **kept)
+
+
 def inspect_options(predictors: Iterable[AnyPredictor], every: bool = True) -> type[Options]:
     """`tasks` and the union of all predictors' options; with `every`, their `vehicle` may also be `all`.
 
@@ -105,7 +117,7 @@ def inspect_options(predictors: Iterable[AnyPredictor], every: bool = True) -> t
             owners.setdefault(option, name)
             fields.setdefault(option, (field.annotation, field))
     if every and "vehicle" in fields:
-        fields["vehicle"] = (Literal["auto", "whole", "all"], Field(default="auto", description=VEHICLE))
+        fields["vehicle"] = (InspectVehicleChoice, Field(default="auto", description=VEHICLE))
     return create_model("InspectOptions" if every else "DrawOptions", __base__=Options, **fields)
 
 

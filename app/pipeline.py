@@ -165,6 +165,16 @@ class Pipeline:
         finally:
             pixels.release()
 
+    async def render(self, header: Header, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> tuple[T, float]:
+        """What `work` makes at the photo's full size, in a worker thread, and the milliseconds it took. Those pixels
+        count against the budget as decoded ones do."""
+        held = await self._budget.take(header.width * header.height)
+        began = self.clock()
+        try:
+            return await self._in_thread(work, *args, **kwargs), self._since(began)
+        finally:
+            held.release()
+
     async def _open(self, data: bytes, asks: Sequence[Ask], call: Call) -> Pixels:
         """The photo by its header; every box lies in it. Nothing is decoded yet."""
         header = await self._header(data, asks)

@@ -107,7 +107,7 @@ class ModelCard(BaseModel):
     architecture: str = Field(description="The network.")
     labels: dict[str, list[str]] = Field(description="The labels it knows, by head; `label` where there is one head.")
     input: Input
-    figures: dict[str, Any] = Field(description="Measured on the validation photos, with the stored weights.")
+    figures: dict[str, float] = Field(description="Measured on the validation photos, with the stored weights.")
     licence: Licence
     weights: str = Field(description="The first 12 hexadecimal digits of the weights' SHA-256.")
     backend: str = Field(description="The runtime that computes.")

@@ -85,7 +85,7 @@ class Manifest(BaseModel):
     temperature: dict[str, float] = Field(default_factory=dict)
     presence: list[tuple[float, float]] = Field(default_factory=list)
     training: Training
-    figures: dict[str, Any]
+    figures: dict[str, float]
     figures_command: str
     licence: Licence
     sha256: str

@@ -8,8 +8,10 @@ from typing import Annotated, Generic, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from typing_extensions import TypeAliasType
 
 from models.drawing import Drawn
+from models.masks import Legend, Mask
 from models.photo import Header, Photo, Region
 
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -18,7 +20,9 @@ Arrays = Mapping[str, NDArray[np.generic]]
 MOST_REGIONS = 16
 """Regions of one photo that others read; a crowd of small ones would keep the device from everybody else."""
 
-State = Literal["loading", "ready", "failed", "unloaded"]
+State = TypeAliasType("State", Literal["loading", "ready", "failed", "unloaded"])
+VehicleChoice = TypeAliasType("VehicleChoice", Literal["auto", "whole"])
+"""Named, so that they have one name in the OpenAPI document, and in the clients made from it."""
 
 
 class Options(BaseModel):
@@ -50,7 +54,7 @@ class VehicleOptions(RegionOptions):
         "to the photo, and wins over `vehicle`.",
         examples=["120,700,2900,2600"],
     )
-    vehicle: Literal["auto", "whole"] = Field(
+    vehicle: VehicleChoice = Field(
         default="auto",
         description="`auto`: the photo's main vehicle is found first, and what is around it is left out, unless it "
         "takes half of the photo. `whole`: all of the photo is read, which is quicker, and right where it is cut to "
@@ -79,7 +83,7 @@ class Card(BaseModel):
     architecture: str = "none"
     labels: dict[str, list[str]] = Field(default_factory=dict)
     input: Input = Input(width=0, height=0)
-    figures: dict[str, object] = Field(default_factory=dict)
+    figures: dict[str, float] = Field(default_factory=dict)
     licence: Licence = Licence(weights="not stated", why="this predictor has no manifest")
     weights: str = "none"
     backend: str = "numpy"
@@ -110,6 +114,8 @@ class Specification:
     to `cpu_batch` alone (None: all): where a row takes as long in a large batch as in a small one, a large one only
     makes others wait, and every size takes time at the start, and memory.
     `reads` is the size in pixels (width, height) the region is scaled to, so that a JPEG is decoded no finer.
+    `legend` are the labels of its masks, each with its colour, in an order that stays: at most 255. Without
+    any there are no masks.
     """
 
     name: str
@@ -125,6 +131,7 @@ class Specification:
     batch_sizes: tuple[int, ...] = (1, 2, 4, 8, 16)
     cpu_batch: int | None = None
     drawable: bool = False
+    legend: Legend = field(default_factory=dict)
     example: Mapping[str, object] = field(default_factory=dict)
 
     def sizes_on(self, device: str) -> tuple[int, ...]:
@@ -184,4 +191,9 @@ class Predictor(ABC, Generic[O, A]):
 
     def caption(self, answer: A) -> Sequence[str]:
         """Lines of text for the picture, of what has no place in the photo; those of several answers stand together."""
+        return ()
+
+    def masks(self, answer: A) -> Sequence[Mask]:
+        """The mask of each thing in the answer, in the answer's order, with labels of the legend. Only where
+        `specification.legend` has any."""
         return ()

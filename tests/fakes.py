@@ -3,7 +3,7 @@
 import io
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from PIL import Image
 from pydantic import BaseModel, Field
 
 from models.drawing import Drawn
+from models.masks import Legend, Mask
 from models.photo import Header, Photo, Region
 from models.predictor import (
     Arrays,
@@ -219,6 +220,74 @@ class Finder(Predictor[Options, FinderAnswer]):
 
     def shapes(self, answer: FinderAnswer) -> Sequence[Drawn]:
         return [Drawn("", box=(-9, 30, 9999, 30), color=(0, 0, 255))]
+
+
+class OutlinerOptions(Options):
+    min_score: float = Field(default=0.0, ge=0, le=1, description="Lowest score to tell.")
+    masks: Literal["polygon", "none"] = Field(default="polygon", description="Outlines, or none.")
+
+
+class Outlined(BaseModel):
+    label: str
+    score: float
+    polygons: list[list[float]]
+
+
+class OutlinerAnswer(BaseModel):
+    """What is where."""
+
+    things: list[Outlined]
+
+
+LEGEND: Legend = {"dent": (230, 159, 0), "scratch": (0, 158, 224), "crack": (213, 62, 79)}
+
+
+class Outliner(Predictor[OutlinerOptions, OutlinerAnswer]):
+    """Finds the things that the test names, with their outlines."""
+
+    card = Brightness.card
+
+    def __init__(self, *things: Outlined, name: str = "outliner", **changes: Any) -> None:
+        given: dict[str, Any] = {
+            "name": name,
+            "summary": "What is where",
+            "description": "The outlines that the test chose.",
+            "options": OutlinerOptions,
+            "answer": OutlinerAnswer,
+            "inputs": {"pixels": Tensor((SIZE, SIZE, 3))},
+            "reads": (SIZE, SIZE),
+            "batch_sizes": (1, 2),
+            "legend": LEGEND,
+            "example": {"things": [{"label": "dent", "score": 0.9, "polygons": [[0, 0, 9, 0, 9, 9]]}]},
+        }
+        self.specification = Specification(**{**given, **changes})
+        self.things = list(things)
+        self.fail_masks: Exception | None = None
+        self.wait_masks: threading.Event | None = None
+        self.masking = threading.Event()
+        self.decoded: tuple[int, int] | None = None
+
+    def load(self, device: str) -> None:
+        pass
+
+    def prepare(self, photo: Photo, region: Region, options: OutlinerOptions) -> Arrays:
+        self.decoded = (photo.pixels.shape[1], photo.pixels.shape[0])
+        return {"pixels": photo.resized(region, SIZE, SIZE)}
+
+    def run(self, batch: Arrays) -> Arrays:
+        return {"pixels": batch["pixels"]}
+
+    def finish(self, output: Arrays, header: Header, region: Region, options: OutlinerOptions) -> OutlinerAnswer:
+        told = [one for one in self.things if one.score >= options.min_score]
+        if options.masks == "none":
+            told = [one.model_copy(update={"polygons": []}) for one in told]
+        return OutlinerAnswer(things=told)
+
+    def masks(self, answer: OutlinerAnswer) -> Sequence[Mask]:
+        self.masking.set()
+        _wait(self.wait_masks)
+        _fail(self.fail_masks)
+        return [Mask(one.label, one.score, one.polygons) for one in answer.things]
 
 
 def reader(name: str = "brightness", **changes: Any) -> Brightness:

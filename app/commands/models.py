@@ -1,6 +1,7 @@
 """`carlens models`: the predictors that are installed, as a table."""
 
 import json
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -10,7 +11,7 @@ from rich.table import Table
 from app.commands.inside import choose, read_settings
 
 
-def figures_line(figures: dict[str, object]) -> str:
+def figures_line(figures: Mapping[str, object]) -> str:
     """The plain numbers among a card's figures, `color 0.94, type 0.93`."""
     return ", ".join(
         f"{name} {value:.3g}"

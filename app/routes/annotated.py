@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from starlette.responses import Response
 
 from app import errors, schemas
-from app.accept import weighted
+from app.accept import media_type
 from app.ask import Ask
 from app.door import Door
 from app.options import chosen, from_query, inspect_options, task, with_version
@@ -32,21 +32,6 @@ FORMATS = (
 )
 
 BINARY = {"schema": {"type": "string", "format": "binary"}}
-
-
-def negotiate(accept: str) -> MediaType:
-    """The media type to answer with: the best of `KINDS` by the header's q-values, JPEG where it meets none."""
-    wanted = weighted(accept)
-    best: MediaType = "image/jpeg"
-    best_quality = 0.0
-    for kind in KINDS:
-        # the most specific range that covers the kind decides, not the kindest
-        fitting = [(len(pattern), quality) for pattern, quality in wanted if pattern in (kind, "image/*", "*/*")]
-        exact = [quality for pattern, quality in wanted if pattern == kind]
-        quality = max(exact) if exact else max(fitting, default=(0, 0.0))[1]
-        if quality > best_quality:
-            best, best_quality = kind, quality
-    return best
 
 
 def encode(kind: MediaType, pixels: NDArray[np.uint8]) -> tuple[MediaType, bytes]:
@@ -114,7 +99,7 @@ def _several(predictors: Mapping[str, AnyPredictor], door: Door) -> Callable[...
 
 
 async def _draw(request: Request, asks: Sequence[Ask], door: Door, version: str | None = None) -> Response:
-    kind = negotiate(",".join(request.headers.getlist("accept")))
+    kind = media_type(",".join(request.headers.getlist("accept")), KINDS)
     visit = await door.enter(request, asks, version)
     for refusal in visit.refused.values():
         raise refusal

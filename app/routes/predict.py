@@ -8,8 +8,10 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from app import errors, intake, schemas
-from app.door import Door
+from app.ask import Answer, Ask
+from app.door import Door, Visit
 from app.options import from_query, task, with_version
+from app.pipeline import Seen
 from app.schemas import AnyPredictor
 from app.settings import Settings
 from models.predictor import Options, Specification
@@ -119,22 +121,29 @@ def _endpoint(predictor: AnyPredictor, door: Door) -> Any:
         answer = seen.outcomes[ask.name]
         if isinstance(answer, errors.Problem):
             raise answer
-        timings = schemas.Timings(
-            receive=visit.receive_ms,
-            decode=seen.decode_ms,
-            **dict(answer.timings),
-            total=door.total_ms(visit),
-        )
-        body = schemas.json_object(
-            {
-                "request_id": json.dumps(visit.call.request_id).encode(),
-                "model": schemas.json_of(schemas.model_info(ask.name, ask.predictor.card)),
-                "image": schemas.json_of(schemas.image_info(seen.header)),
-                "result": answer.json,
-                "timings_ms": schemas.json_of(timings, exclude_none=True),
-            }
-        )
+        timings = timings_of(visit, seen, answer, door)
         headers = {"Server-Timing": schemas.server_timing(timings.model_dump())}
+        body = envelope(visit, ask, seen, answer, timings)
         return Response(body, media_type="application/json", headers=headers)
 
     return predict
+
+
+def timings_of(visit: Visit, seen: Seen, answer: Answer, door: Door) -> schemas.Timings:
+    """Where the time went until now."""
+    return schemas.Timings(
+        receive=visit.receive_ms, decode=seen.decode_ms, **dict(answer.timings), total=door.total_ms(visit)
+    )
+
+
+def envelope(visit: Visit, ask: Ask, seen: Seen, answer: Answer, timings: schemas.Timings) -> bytes:
+    """One predictor's answer with what it was made from, as JSON."""
+    return schemas.json_object(
+        {
+            "request_id": json.dumps(visit.call.request_id).encode(),
+            "model": schemas.json_of(schemas.model_info(ask.name, ask.predictor.card)),
+            "image": schemas.json_of(schemas.image_info(seen.header)),
+            "result": answer.json,
+            "timings_ms": schemas.json_of(timings, exclude_none=True),
+        }
+    )

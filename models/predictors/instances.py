@@ -8,13 +8,17 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, PrivateAttr
+from typing_extensions import TypeAliasType
 
 from models import outlines
 from models.answers import Box, PolygonMask, RleMask, finite
 from models.drawing import Color, Drawn, palette
+from models.masks import MOST_LABELS, Mask
 from models.photo import Header, Photo, Region
 from models.predictor import A, Arrays, O, Options, Specification, Tensor
 from models.predictors.weighted import WeightedPredictor
+
+MaskForm = TypeAliasType("MaskForm", Literal["polygon", "rle", "none"])
 
 SILENT = 0.1
 """Score from which what has a silent label claims its place."""
@@ -32,7 +36,7 @@ class InstancesOptions(Options):
     max_detections: int = Field(
         default=50, ge=1, le=100, description="How many detections to tell at most, best first."
     )
-    masks: Literal["polygon", "rle", "none"] = Field(
+    masks: MaskForm = Field(
         default="polygon", description="Masks as polygons, as COCO run lengths (`rle`), or not at all."
     )
 
@@ -80,7 +84,10 @@ class InstancesPredictor(WeightedPredictor[O, A]):
     ) -> Specification:
         plain = super().specify(description, options, answer, example)
         least = Tensor((len(self.manifest.classes["label"]),), "float32")
-        return replace(plain, inputs={**plain.inputs, "least": least})
+        labels = self.manifest.labels["label"]
+        # more labels than a picture of classes has indices: then there is none
+        legend = {label: self.color(n) for n, label in enumerate(labels)} if len(labels) <= MOST_LABELS else {}
+        return replace(plain, inputs={**plain.inputs, "least": least}, legend=legend)
 
     def prepare(self, photo: Photo, region: Region, options: O) -> Arrays:
         """`image`, and `least` (labels,): the lowest score of each label, silent ones too, from which an outline is
@@ -179,6 +186,9 @@ class InstancesPredictor(WeightedPredictor[O, A]):
     def shapes(self, answer: A) -> Sequence[Drawn]:
         labels = self.manifest.labels["label"]
         return [_drawn(i, self.title(i), self.color(labels.index(i.label))) for i in self.told(answer)]
+
+    def masks(self, answer: A) -> Sequence[Mask]:
+        return [Mask(i.label, i.score, i.outline) for i in self.told(answer)]
 
 
 class Instances(InstancesPredictor[InstancesOptions, InstancesAnswer]):

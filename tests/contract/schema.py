@@ -63,12 +63,8 @@ def with_formats(document: dict[str, Any], names: Sequence[str]) -> dict[str, An
                     parameter["schema"]["enum"] = list(names)
                 elif parameter["name"] == "version":
                     parameter["schema"] = {"type": "string", "enum": ["1.0.0"]}
-            content = operation.get("requestBody", {}).get("content", {})
-            if content:
-                content["application/json"]["schema"]["properties"]["image"] = {
-                    "type": "string",
-                    "format": "photo-as-text",
-                }
+    text = {"type": "string", "format": "photo-as-text"}
+    document["components"]["schemas"]["PhotoText"]["properties"]["image"] = text
     return document
 
 

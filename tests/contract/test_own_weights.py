@@ -1,6 +1,7 @@
 """Two files in a folder are a new predictor: its route, its picture, its documentation, without a line of code."""
 
 import io
+import json
 
 import numpy as np
 import pytest
@@ -36,6 +37,8 @@ async def test_they_answer_are_drawn_and_described(app: FastAPI) -> None:
             name: await client.post(f"/v1/{name}/annotated", content=photo(640, 400), headers=JPEG)
             for name in weights.OWN
         }
+        masks = await client.post("/v1/balloons/masks?min_score=0", content=photo(640, 400), headers=JPEG)
+        none = await client.post("/v1/paint/masks", content=photo(640, 400), headers=JPEG)
         cards = (await client.get("/v1/models")).json()["models"]
         bad = await client.post("/v1/balloons?top_k=3", content=photo(640, 400), headers=JPEG)
         document = (await client.get("/openapi.json")).json()
@@ -51,6 +54,10 @@ async def test_they_answer_are_drawn_and_described(app: FastAPI) -> None:
     }
     for picture in pictures.values():
         assert np.asarray(Image.open(io.BytesIO(picture.content))).shape == (400, 640, 3)
+    legend = json.loads(Image.open(io.BytesIO(masks.content)).info["legend"])
+    assert [one["label"] for one in legend] == ["balloon", "string"]
+    assert np.asarray(Image.open(io.BytesIO(masks.content))).shape == (400, 640)
+    assert problem(none) == (404, "not_found")
     assert problem(bad) == (422, "invalid_option")
     assert {f"/v1/{name}" for name in weights.OWN} <= set(document["paths"])
     assert set(document["components"]["schemas"]["PaintAnswer"]["properties"]) == {"finish", "paint_color", "region"}

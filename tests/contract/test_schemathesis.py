@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from tests.contract.schema import check, steady, with_formats
-from tests.fakes import Brightness
+from tests.fakes import Brightness, Outliner
 from tests.gateway import application, until
 
 
@@ -20,7 +20,7 @@ class Served:
 
     @staticmethod
     def fresh() -> FastAPI:
-        return application(Brightness("one"), Brightness("two"))
+        return application(Brightness("one"), Outliner(name="two", drawable=True))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

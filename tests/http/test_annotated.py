@@ -8,38 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.routes.annotated import encode, negotiate
+from app.routes.annotated import encode
 from models.drawing import Drawn
 from tests.fakes import Brightness, photo
 from tests.gateway import JPEG, problem, serving
 from tests.http.test_predict import photo_turned
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.mark.parametrize(
-    ("accept", "kind"),
-    [
-        ("", "image/jpeg"),
-        ("*/*", "image/jpeg"),
-        ("image/*", "image/jpeg"),
-        ("image/png", "image/png"),
-        ("IMAGE/WebP", "image/webp"),
-        ("text/plain", "image/jpeg"),
-        ("image/avif", "image/jpeg"),
-        ("image/png;q=0.5, image/webp;q=0.9", "image/webp"),
-        ("image/*, image/jpeg;q=0.1, image/webp;q=0", "image/png"),
-        ("*/*;q=0.1, image/png;q=0.2", "image/png"),
-        ("image/jpeg;q=0, */*", "image/webp"),
-        ("*/*;q=0", "image/jpeg"),
-        ("image/png;q=nonsense, image/webp;q=0.1", "image/webp"),
-        ("image/png;q=nan", "image/jpeg"),
-        ("image/png;level=1;q=1.0, image/jpeg;q=0.9", "image/png"),
-        (";;,,=", "image/jpeg"),
-    ],
-)
-def test_accept_is_weighed(accept: str, kind: str) -> None:
-    assert negotiate(accept) == kind
 
 
 @pytest.mark.parametrize(("kind", "name"), [("image/jpeg", "JPEG"), ("image/png", "PNG"), ("image/webp", "WEBP")])

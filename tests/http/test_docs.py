@@ -66,4 +66,5 @@ async def test_photos_can_be_tried_as_files() -> None:
         document = (await client.get("/openapi.json")).json()
     body = document["paths"]["/v1/brightness"]["post"]["requestBody"]["content"]
     assert next(iter(body)) == "multipart/form-data"  # what the page offers first
-    assert body["multipart/form-data"]["schema"]["properties"]["file"]["format"] == "binary"
+    form = body["multipart/form-data"]["schema"]["$ref"].rpartition("/")[2]
+    assert document["components"]["schemas"][form]["properties"]["file"]["format"] == "binary"

@@ -2,9 +2,10 @@
 
 import pytest
 
-from app.accept import language, weighted
+from app.accept import language, media_type, weighted
 
 OFFERED = ("en", "de", "pt-br")
+KINDS = ("image/jpeg", "image/webp", "image/png")
 
 
 def test_values_with_their_weights() -> None:
@@ -42,3 +43,28 @@ def test_a_weight_that_is_none_counts_for_nothing(weight: str) -> None:
 )
 def test_the_language_that_is_met(header: str, told: str) -> None:
     assert language(header, OFFERED) == told
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("", "image/jpeg"),
+        ("*/*", "image/jpeg"),
+        ("image/*", "image/jpeg"),
+        ("image/png", "image/png"),
+        ("IMAGE/WebP", "image/webp"),
+        ("text/plain", "image/jpeg"),
+        ("image/avif", "image/jpeg"),
+        ("image/png;q=0.5, image/webp;q=0.9", "image/webp"),
+        ("image/*, image/jpeg;q=0.1, image/webp;q=0", "image/png"),
+        ("*/*;q=0.1, image/png;q=0.2", "image/png"),
+        ("image/jpeg;q=0, */*", "image/webp"),
+        ("*/*;q=0", "image/jpeg"),
+        ("image/png;q=nonsense, image/webp;q=0.1", "image/webp"),
+        ("image/png;q=nan", "image/jpeg"),
+        ("image/png;level=1;q=1.0, image/jpeg;q=0.9", "image/png"),
+        (";;,,=", "image/jpeg"),
+    ],
+)
+def test_accept_is_weighed(accept: str, kind: str) -> None:
+    assert media_type(accept, KINDS) == kind

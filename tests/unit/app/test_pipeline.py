@@ -15,7 +15,7 @@ from app.batcher import Batcher
 from app.metrics import Metrics
 from app.pipeline import Pipeline
 from app.settings import Settings
-from models.photo import decode
+from models.photo import Header, decode
 from models.predictor import Options
 from tests.fakes import Brightness, Scores, photo
 from tests.gateway import reached, until
@@ -93,6 +93,51 @@ async def test_nothing_is_held_after_a_failure(step: str) -> None:
             assert isinstance((await one.look([ask], photo(), CALL)).outcomes["brightness"], errors.PredictionFailed)
         assert one._budget.free == one._budget.total
         assert not +one._coming
+
+
+async def test_what_is_made_at_full_size_counts_as_pixels_until_it_is_done() -> None:
+    let, begun = threading.Event(), threading.Event()
+
+    def work(fails: bool) -> str:
+        begun.set()
+        assert let.wait(30)
+        if fails:
+            raise ValueError("x")
+        return "made"
+
+    async with path(Brightness(), max_decoded_pixels=10_000, decode_threads=2) as one:
+        for fails in (False, True):
+            let.clear()
+            begun.clear()
+            making = asyncio.create_task(one.render(Header(100, 60, "JPEG"), work, fails))
+            await reached(begun)
+            assert one._budget.free == 4_000
+            let.set()
+            if fails:
+                with pytest.raises(ValueError, match="x"):
+                    await making
+            else:
+                assert (await making)[0] == "made"
+            assert one._budget.free == 10_000
+
+
+async def test_given_up_what_is_made_counts_until_its_thread_is_through() -> None:
+    let, begun = threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        assert let.wait(30)
+
+    async with path(Brightness(), max_decoded_pixels=10_000) as one:
+        making = asyncio.create_task(one.render(Header(100, 60, "JPEG"), work))
+        await reached(begun)
+        making.cancel()
+        await asyncio.sleep(0)
+        assert one._budget.free == 4_000
+        let.set()
+        with pytest.raises(asyncio.CancelledError):
+            await making
+        assert one._budget.free == 10_000
 
 
 async def test_nothing_is_held_after_a_bad_photo() -> None:

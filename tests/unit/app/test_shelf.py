@@ -190,15 +190,16 @@ async def test_foreign_labels_are_refused_and_more_labels_are_not() -> None:
         assert (await shelf.do(RELOAD)).failure is None
 
 
-async def test_another_form_of_the_answer_is_refused() -> None:
+@pytest.mark.parametrize(("what", "value"), [("drawable", False), ("legend", {"dent": (1, 2, 3)})])
+async def test_another_form_of_the_answer_is_refused(what: str, value: Any) -> None:
     workshop = Workshop()
     async with shelved(workshop) as (shelf, _):
 
-        def undrawn(one: Brightness) -> None:
-            one.specification = replace(one.specification, drawable=False)
+        def otherwise(one: Brightness) -> None:
+            one.specification = replace(one.specification, **{what: value})
 
-        workshop.shape = undrawn
-        assert "its drawable are not those that are served" in ((await shelf.do(RELOAD)).failure or "")
+        workshop.shape = otherwise
+        assert f"its {what} are not those that are served" in ((await shelf.do(RELOAD)).failure or "")
         assert await version(shelf) == "1"
 
 
