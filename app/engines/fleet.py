@@ -1,7 +1,9 @@
 """What Ray Serve is asked to keep up: an application for each version of a predictor, with its replicas. It starts
 them, restarts what dies or hangs, scales and routes; this file tells it what, and reads how it goes."""
 
+import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import uuid4
@@ -65,7 +67,11 @@ class Fleet:
         service left is cleared away."""
         if not ray.is_initialized():
             self._ours = True
-            ray.init(namespace=self._settings.ray_name, log_to_driver=False, logging_level="warning")
+            ray.init(configure_logging=False, log_to_driver=False)
+        told = logging.getLogger("ray.serve")  # it writes lines of its own; the service's log has one form
+        told.handlers.clear()
+        told.propagate = True
+        told.setLevel("WARNING")
         serve.start(proxy_location="Disabled")  # HTTP is ours: deadlines, limits and leaving clients are seen there
         for application in serve.status().applications:
             if application.startswith(self._prefix):
@@ -88,9 +94,7 @@ class Fleet:
             max_constructor_retry_count=TRIES,
             **self._scaling(order),
         )
-        target = bound.bind(
-            make, order.name, order.version, order.weights, order.device, room, self._settings.stuck_s
-        )
+        target = bound.bind(make, order.name, order.version, order.weights, order.device, room, self._settings.stuck_s)
         (handle,) = serve.run_many(
             [serve.RunTarget(target, application, route_prefix=None)], wait_for_applications_running=False
         )
@@ -106,7 +110,9 @@ class Fleet:
 
     def drop(self, application: str) -> None:
         """Its replicas finish what they have."""
-        self._handles.pop(application, None)
+        handle = self._handles.pop(application, None)
+        if handle is not None:
+            asyncio.run(handle.shutdown_async())  # else it goes on telling Serve of its load, and connects anew for it
         serve.delete(application, _blocking=False)
 
     def close(self) -> None:

@@ -6,16 +6,16 @@ import logging
 import math
 import time
 import weakref
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
 from ray.exceptions import RayActorError
 from ray.serve.exceptions import DeploymentUnavailableError, ReplicaUnavailableError
-from ray.serve.handle import DeploymentHandle
 
 from app.device import Guarded, Observer
 from app.engines.fleet import Condition, Fleet, Makers, Order
+from app.engines.replicated import Replicated
 from app.engines.wire import Refusal, Reply, Row
 from app.lane import (
     TRUSTED_S,
@@ -32,7 +32,7 @@ from app.lane import (
 )
 from app.replicas import Scale, of
 from app.settings import Settings
-from models.predictor import Arrays, Tensor
+from models.predictor import Arrays
 from models.registry import AnyPredictor
 
 P = ParamSpec("P")
@@ -53,30 +53,6 @@ RETRY_UNKNOWN_S = 1.0
 GONE = (RayActorError, ReplicaUnavailableError, DeploymentUnavailableError)
 
 
-class RayLane(Lane):
-    """One version of a predictor on all its replicas. `sent` are the items that have no answer yet, with when they
-    were sent; `wanted` replicas are to be there, `running` are."""
-
-    def __init__(
-        self, predictor: AnyPredictor, inputs: Mapping[str, Tensor], sizes: Sequence[int], wanted: int
-    ) -> None:
-        super().__init__(predictor.specification.name, predictor.load, predictor.run, inputs, sizes)
-        self.predictor = predictor
-        self.wanted = wanted
-        self.running = 0
-        self.application: str | None = None
-        self.handle: DeploymentHandle | None = None
-        self.sent: dict[int, float] = {}
-
-    def see(self, condition: Condition) -> None:
-        """What Serve says now. It answers as long as one replica runs; what is missing of them readiness tells."""
-        self.running = condition.running
-        if self.state != "failed":
-            self.state = "ready" if self.running else "loading"
-        short = self.running < self.wanted
-        self.missing = f"{self.running} of {self.wanted} replicas run" if short else ""
-
-
 class RayEngine:
     """An `Engine`. `makers` go to the replicas, which make their predictor from the files on their node. Photos are
     decoded and prepared here; prepared items go to the replicas, rows come back."""
@@ -94,7 +70,7 @@ class RayEngine:
         self._observer = Guarded(observer)
         self._fleet = fleet or Fleet(settings, makers)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="carlens-ray")
-        self._lanes: list[RayLane] = []
+        self._lanes: list[Replicated] = []
         self._batches = weakref.WeakValueDictionary[tuple[str, int], Batch]()
         self._numbers = itertools.count()
         self._waits: set[asyncio.Timeout] = set()
@@ -131,7 +107,7 @@ class RayEngine:
         what = predictor.specification
         device = "cuda" if of(what.name, self._settings.gpus_of_replicas, 0.0) else "cpu"
         wanted = of(what.name, self._settings.scales, Scale(1, 1)).least
-        lane = RayLane(predictor, what.inputs, what.sizes_on(device), wanted)
+        lane = Replicated(predictor, what.inputs, what.sizes_on(device), wanted)
         lane.missing = f"0 of {wanted} replicas run"
         self._lanes.append(lane)
         self._spawn(self._deploy(lane, Order(what.name, version, predictor.card.weights, device, lane.largest)))
@@ -139,7 +115,7 @@ class RayEngine:
 
     def retire(self, lane: Lane) -> None:
         """With the last one who holds the lane its application goes."""
-        if isinstance(lane, RayLane) and lane in self._lanes:
+        if isinstance(lane, Replicated) and lane in self._lanes:
             self._lanes.remove(lane)
             weakref.finalize(lane, self._drop, lane.application).atexit = False
 
@@ -168,7 +144,7 @@ class RayEngine:
         try:
             self._check(lane, deadline, 1)
             lane.check(item)
-            assert isinstance(lane, RayLane)  # another is never ready, and was refused
+            assert isinstance(lane, Replicated)  # another is never ready, and was refused
             return await self._answered(lane, item, deadline)
         except Unanswered as reason:
             self._observer.dropped(lane.name, reason.label)
@@ -186,6 +162,8 @@ class RayEngine:
         self._closed = True
 
     async def stop(self, grace_s: float) -> None:
+        if self._over:
+            return
         self._closed = True
         try:
             async with asyncio.timeout(grace_s):
@@ -217,7 +195,7 @@ class RayEngine:
         now = self._clock()
         if self._ended.is_set():
             raise DeviceDied("the cluster is gone") if self._lost else Stopping("the service stops")
-        if lane.state != "ready" or not isinstance(lane, RayLane):
+        if lane.state != "ready" or not isinstance(lane, Replicated):
             raise NotServing(lane.state, lane.reason)
         if deadline <= now:
             raise Expired("the deadline had passed before the item came")
@@ -231,11 +209,11 @@ class RayEngine:
             detail = f"an answer takes about {needed:.2f} s now, and the deadline is in {deadline - now:.2f} s"
             raise QueueFull(self._seconds_for(lane, ahead) or needed, detail, "deadline")
 
-    def _seconds_for(self, lane: RayLane, count: int) -> float:
+    def _seconds_for(self, lane: Replicated, count: int) -> float:
         """Until so many items are answered, each replica taking its share of them."""
         return lane.seconds_for(math.ceil(count / max(1, lane.running)))
 
-    async def _answered(self, lane: RayLane, item: Arrays, deadline: float) -> Answer:
+    async def _answered(self, lane: Replicated, item: Arrays, deadline: float) -> Answer:
         number, began = next(self._numbers), self._clock()
         lane.sent[number] = began
         self._observe(lane)
@@ -260,11 +238,11 @@ class RayEngine:
             raise reply.outcome.error()
         return self._told(reply, reply.outcome, began)
 
-    async def _replied(self, lane: RayLane, item: Arrays, deadline: float) -> Reply:
+    async def _replied(self, lane: Replicated, item: Arrays, deadline: float) -> Reply:
         """What a replica says; where one dies over the item, or is gone already, another one is asked."""
-        assert lane.handle is not None
+        assert lane.ask is not None
         for left in reversed(range(TRIES)):
-            response = lane.handle.ask.remote(dict(item), deadline - self._clock())
+            response = lane.ask.remote(dict(item), deadline - self._clock())
             try:
                 reply: Reply = await response
             except asyncio.CancelledError:
@@ -289,13 +267,13 @@ class RayEngine:
         batch = self._batches.setdefault((reply.replica, row.number), batch)
         return Answer(row.output, came + row.taken - began, came + row.taken, batch)
 
-    def _learn(self, lane: RayLane, reply: Reply) -> None:
+    def _learn(self, lane: Replicated, reply: Reply) -> None:
         for run in reply.runs:
             lane.service.measure(run.padded, run.seconds, self._clock())
             if lane.counted:
                 self._observer.batch(lane.name, run.size, run.padded, run.seconds)
 
-    def _observe(self, lane: RayLane) -> None:
+    def _observe(self, lane: Replicated) -> None:
         """Items over what the replicas' batches hold wait for certain."""
         lanes = [one for one in self._lanes if one.name == lane.name]
         waiting = sum(max(0, len(one.sent) - one.running * one.largest) for one in lanes)
@@ -330,19 +308,18 @@ class RayEngine:
                 continue
             lane.see(condition)
             if condition.running and not lane.settled.is_set():
-                assert lane.handle is not None
-                lane.predictor.card = await lane.handle.card.remote()
+                lane.predictor.card = await self._fleet.handle(lane.application).card.remote()
                 lane.settled.set()
 
-    async def _deploy(self, lane: RayLane, order: Order) -> None:
+    async def _deploy(self, lane: Replicated, order: Order) -> None:
         try:
             lane.application = await self._in_thread(self._fleet.deploy, order)
-            lane.handle = self._fleet.handle(lane.application)
+            lane.ask = self._fleet.handle(lane.application).ask
         except Exception as error:
             log.error("%s is not deployed", lane.name, exc_info=error)
             self._fail(lane, f"{type(error).__name__}: {error}")
 
-    def _fail(self, lane: RayLane, reason: str) -> None:
+    def _fail(self, lane: Replicated, reason: str) -> None:
         lane.reason, lane.state = f"{lane.name}: {reason}", "failed"
         lane.settled.set()
 
