@@ -35,21 +35,22 @@ class Nodes:
     folder: Path
     running: list[Any] = field(default_factory=list)
 
-    def add(self, cpus: int = 2) -> Any:
-        node = self.cluster.add_node(num_cpus=cpus, object_store_memory=100 * MIB, include_dashboard=False)
-        self.running.append(node)
-        return node
-
     def kill(self, node: Any) -> None:
         self.running.remove(node)
         self.cluster.remove_node(node, allow_graceful=False)
+
+    def host(self, process: int) -> Any:
+        """The node that a replica's process runs on: it is its raylet's child."""
+        parent = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+        return next(one for one in self.running if one.all_processes["raylet"][0].process.pid == parent)
 
     def has(self, count: int) -> None:
         """Exactly so many nodes for replicas."""
         while len(self.running) > count:
             self.kill(self.running[-1])
         while len(self.running) < count:
-            self.add()
+            node = self.cluster.add_node(num_cpus=2, object_store_memory=100 * MIB, include_dashboard=False)
+            self.running.append(node)
         self.cluster.wait_for_nodes()
 
     def write(self, name: str, text: str = "") -> None:

@@ -22,7 +22,8 @@ DEADLY = (0, 0, 255)
 
 class Remote(Brightness):
     """`weights` in the folder is its version. Where there is a file `hang`, the first replica to run anything takes it
-    away and never comes back from that run; while there is `hold`, every run waits, and says so by `held`. Every run is a line of `runs`: process, photos. One takes `RUN_S`."""
+    away and never comes back from that run; while there is `hold`, every run waits, and says so by `held`. Every run
+    is a line of `runs`: process, photos. One takes `RUN_S`."""
 
     def __init__(self) -> None:
         super().__init__()

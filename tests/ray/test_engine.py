@@ -157,7 +157,7 @@ async def staged(running: int = 1, **given: Any) -> AsyncIterator[Stage]:
     cluster, seen, clock = Cluster(), Seen(), Clock()
     cluster.running = running
     settings = Settings(engine="ray", **given)
-    engine = RayEngine(settings, lambda _: pytest.fail(), seen, clock, cluster)  # type: ignore[arg-type]
+    engine = RayEngine(settings, unasked, seen, clock, cluster)  # type: ignore[arg-type]
     await engine.start()
     stage = Stage(engine, cluster, seen, clock)  # it alone holds the lane
     try:
@@ -166,6 +166,10 @@ async def staged(running: int = 1, **given: Any) -> AsyncIterator[Stage]:
         yield stage
     finally:
         await engine.stop(0)
+
+
+def unasked(threads: int) -> Any:
+    raise AssertionError("nothing is made here")
 
 
 def reply(outcome: Row | Refusal | None = None, *runs: Run) -> Reply:
@@ -387,7 +391,7 @@ async def test_a_cluster_that_is_gone_is_the_end(monkeypatch: pytest.MonkeyPatch
 
 def test_settings_say_what_replicas_take() -> None:
     settings = Settings(engine="ray", replicas="1,damage=2-8", replica_cpus="2", replica_gpus="0,damage=0.5")
-    fleet = Fleet(settings, lambda _: pytest.fail())
+    fleet = Fleet(settings, unasked)
     damage, other = Order("damage", None, "", "cuda", 16), Order("parts", None, "", "cpu", 4)
     assert fleet._takes(damage) == {"num_cpus": 2.0, "num_gpus": 0.5}
     assert fleet._takes(other) == {"num_cpus": 2.0, "num_gpus": 0.0}
