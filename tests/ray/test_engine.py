@@ -229,7 +229,7 @@ async def test_at_the_deadline_the_remote_item_is_cancelled() -> None:
         asking = stage.submit(0.02)
         call = await stage.called()
         with pytest.raises(Expired):
-            await asking
+            await asyncio.wait_for(asking, 30)
         assert call.cancelled
         assert stage.seen.reasons == ["deadline"]
 
