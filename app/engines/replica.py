@@ -56,7 +56,9 @@ class Replica:
             )
         self._predictor = predictor
         self._runs = Runs()
-        self._batcher = Batcher(device, queue_limit=limit, stuck_s=stuck_s, observer=self._runs)
+        self._stuck_s = stuck_s
+        # one that hangs goes on taking items: quick refusals would look like a short queue, and draw in more of them
+        self._batcher = Batcher(device, queue_limit=limit, observer=self._runs)
         self._numbers, self._numbered = count(), WeakKeyDictionary[Batch, int]()
         self._id = serve.get_replica_context().replica_id.unique_id
         self._lane = self._batcher.bring(predictor, version)
@@ -85,8 +87,9 @@ class Replica:
         return Reply(self._id, outcome, self._runs.take(), time.monotonic() - came)
 
     async def check_health(self) -> None:
-        """Raises where nothing can be answered any more; Serve starts another in its place."""
-        if not self._batcher.ready:
+        """Raises where nothing can be answered any more. Serve starts another in its place; what waits here is then
+        asked of others by the ingress."""
+        if not self._batcher.ready or self._batcher.oldest_s > self._stuck_s:
             raise RuntimeError(f"{self._lane.name}: the device hangs or has died")
 
 

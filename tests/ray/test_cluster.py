@@ -188,7 +188,7 @@ async def test_a_replica_that_hangs_is_replaced(nodes: Nodes) -> None:
             await busy.more(20)  # by the other one
             await ready(client)
             await busy.more(50)
-        assert set(busy.statuses) <= {200, 503, 504}
+        assert set(busy.statuses) <= {200, 504}  # nobody is refused while another one runs
         assert busy.longest_s < 5 + SLACK_S
 
 
