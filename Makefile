@@ -13,7 +13,7 @@ LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version
 	--custom-compile-command "make lock" --group build
 
 .DEFAULT_GOAL = help
-.PHONY: help serve test test-long check format lock openapi settings bench bench-service build-image run-image run-image-gpu clean
+.PHONY: help serve test test-long test-ray check format lock openapi settings bench bench-service build-image run-image run-image-gpu clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ test: $(VENV)/.dev ## Run all tests but the long ones
 
 test-long: $(VENV)/.dev ## Run all tests
 	$(BIN)/python -m pytest -q -m "not gpu"
+
+test-ray: $(BENCH_VENV)/.peers ## Run the tests of replicas on Ray Serve, on a cluster of several nodes on this machine
+	$(BENCH_VENV)/bin/python -m pytest -q tests/ray
 
 check: $(VENV)/.dev ## Lint, formatting, types, import laws, lock files in step, known vulnerabilities
 	$(BIN)/ruff check
@@ -41,8 +44,8 @@ format: $(VENV)/.dev ## Format the code and mend what ruff can
 lock: $(VENV)/.dev ## Compile the lock files anew from pyproject.toml (UPGRADE=1: newest versions)
 	$(LOCK) $(if $(UPGRADE),--upgrade) --extra gpu --output-file requirements-gpu.txt
 	$(LOCK) $(if $(UPGRADE),--upgrade) --extra cpu --constraint requirements-gpu.txt --output-file requirements.txt
-	$(LOCK) $(if $(UPGRADE),--upgrade) --all-extras --constraint requirements.txt --constraint requirements-gpu.txt \
-		--output-file requirements-dev.txt
+	$(LOCK) $(if $(UPGRADE),--upgrade) $(foreach extra,cpu gpu traces train dev,--extra $(extra)) \
+		--constraint requirements.txt --constraint requirements-gpu.txt --output-file requirements-dev.txt
 
 openapi: $(VENV)/.dev ## Write openapi/openapi.json from the code
 	$(BIN)/carlens openapi --output openapi/openapi.json

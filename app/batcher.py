@@ -22,6 +22,7 @@ from app.lane import (
     Unanswered,
 )
 from models.predictor import Arrays, State, Tensor
+from models.registry import AnyPredictor
 
 __all__ = [
     "Answer",
@@ -81,6 +82,11 @@ class Batcher:
         lane = Lane(name, load, run, inputs, batch_sizes)
         self._device.add(lane)
         return lane
+
+    def bring(self, predictor: AnyPredictor, version: str | None) -> Lane:
+        """`add` as the predictor's specification says for this device; it has read the files of `version` already."""
+        what = predictor.specification
+        return self.add(what.name, predictor.load, predictor.run, what.inputs, what.sizes_on(self.device))
 
     def retire(self, lane: Lane) -> None:
         """From now on the lane is only for those who were given it before: what they submit is answered, and when the

@@ -158,6 +158,8 @@ class Lane:
         """What `run` gives: shape without the batch axis, and dtype; known from the first run on."""
         self.state: State = "loading"
         self.reason: str | None = None
+        self.missing = ""
+        """What is not there of several copies, for readiness, though it answers."""
         self.settled = asyncio.Event()
         """Set, on the event loop, once it is loading no more."""
         self.counted = True

@@ -15,6 +15,7 @@ from app.access import Access
 from app.batcher import Batcher
 from app.changes import Change, Outcome
 from app.door import Door
+from app.engine import Engine
 from app.keys import Keys
 from app.limits import Limits
 from app.logs import RequestLog
@@ -90,8 +91,7 @@ def create_app(
     locate.check(served)
     ring = Keys(settings.keys_file) if settings.keys_file else None
     metrics = Metrics()
-    device = resolve_device(settings.device)
-    batcher = Batcher(device, queue_limit=settings.queue_limit, stuck_s=settings.stuck_s, observer=metrics)
+    batcher = engine(settings, metrics)
     shelf = Shelf(
         served,
         batcher,
@@ -101,7 +101,7 @@ def create_app(
         lazy=settings.lazy or (),
         stuck_s=settings.stuck_s,
     )
-    metrics.serves(served, device, settings.queue_limit, lambda name: shelf.states().get(name) == "ready")
+    metrics.serves(served, batcher.device, settings.queue_limit, lambda name: shelf.states().get(name) == "ready")
     tracer = traces(settings)
     found = applicable(installed_joins() if joins is None else joins, served.values())
     pipeline = Pipeline(settings, shelf.served, batcher, metrics, found)
@@ -171,6 +171,18 @@ def create_app(
     app.add_middleware(RequestContext, metrics=metrics, tell=RequestLog(settings.access_log, tracer))
     headers.install(app, settings.cors_origins)
     return app
+
+
+def engine(settings: Settings, metrics: Metrics) -> Engine:
+    """What runs the predictors. Raises `ValueError` where the device is not there, or what the engine needs is not."""
+    if settings.engine == "process":
+        device = resolve_device(settings.device)
+        return Batcher(device, queue_limit=settings.queue_limit, stuck_s=settings.stuck_s, observer=metrics)
+    try:
+        from app.engines.ray import RayEngine
+    except ModuleNotFoundError as error:
+        raise ValueError(f'CARLENS_ENGINE=ray needs {error.name}: pip install "carlens[ray]"') from error
+    return RayEngine(settings, partial(maker, settings), metrics)
 
 
 def traces(settings: Settings) -> "Traces | None":

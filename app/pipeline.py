@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from app import along
 from app.ask import Answer, Ask, Call, Loaded
-from app.batcher import Batcher
 from app.budget import PixelBudget
+from app.engine import Engine
 from app.errors import Problem, from_photo_error
 from app.failures import problem_of
 from app.finish import completed, finished
@@ -77,7 +77,7 @@ class Pipeline:
         self,
         settings: Settings,
         served: Mapping[str, Loaded],
-        batcher: Batcher,
+        batcher: Engine,
         metrics: Metrics,
         joins: Sequence[Join] = (),
         clock: Clock = time.monotonic,

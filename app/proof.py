@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from app.ask import Ask, Loaded
-from app.batcher import Batcher
+from app.engine import Engine
 from app.finish import finished
 from app.locate import scale_for
 from models.photo import Header, Limits, Region, decode, read_header, whole
@@ -39,7 +39,7 @@ def photo() -> bytes:
 class Proof:
     """Takes a photo through decode, prepare, batcher, device and finish."""
 
-    def __init__(self, batcher: Batcher) -> None:
+    def __init__(self, batcher: Engine) -> None:
         self._batcher = batcher
 
     async def __call__(self, loaded: Loaded) -> None:

@@ -13,9 +13,9 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp
 
-from app.batcher import Batcher
 from app.changes import Change, Outcome
 from app.connection import Connection
+from app.engine import Engine
 from app.settings import Settings
 from app.shelf import Shelf
 
@@ -42,7 +42,7 @@ class Server(uvicorn.Server):
         self,
         config: uvicorn.Config,
         settings: Settings,
-        batcher: Batcher,
+        batcher: Engine,
         shelf: Shelf,
         stop: Callable[[], Coroutine[None, None, None]],
         ready: Callable[[], None],

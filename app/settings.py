@@ -11,6 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app import sources
+from app.replicas import Scale, each, scale, share
 from models.backends import AUTO, NAMES
 
 MIB = 1024 * 1024
@@ -20,6 +21,7 @@ Names = Annotated[list[str], NoDecode]
 
 LogLevel = Literal["critical", "error", "warning", "info", "debug"]
 LogFormat = Literal["json", "text"]
+EngineName = Literal["process", "ray"]
 
 
 class Settings(BaseSettings):
@@ -58,6 +60,44 @@ class Settings(BaseSettings):
         le=256,
         description="Processes that serve at one port, each with a device, a batcher and weights in memory of its own; "
         "0 means one for each GPU, else one. On the CPU they share out the cores. All limits are for each of them.",
+    )
+    engine: EngineName = Field(
+        default="process",
+        description="Where predictors run: `process`, in this one, or `ray`, as replicas that Ray Serve keeps on a "
+        "cluster; that needs `carlens[ray]`.",
+    )
+    ray_name: str = Field(
+        default="carlens",
+        pattern=r"^[a-z][a-z0-9-]{0,40}$",
+        description="With `ray`: what this service's applications in the cluster are called. Each service that shares "
+        "a cluster needs a name of its own; one that starts clears away what is left under its name.",
+    )
+    replicas: str = Field(
+        default="1",
+        description="With `ray`: replicas of each predictor, as `2`, or `1-4` to scale with the load; for single "
+        "predictors `1,damage=2-8`.",
+    )
+    replica_cpus: str = Field(
+        default="1",
+        description="With `ray`: cores that a replica takes of its node, and computes with (at least one thread); for "
+        "single predictors `1,damage=4`.",
+    )
+    replica_gpus: str = Field(
+        default="0",
+        description="With `ray`: GPUs that a replica takes, as `1`, or `0.25` where four share one; for single "
+        "predictors `0,damage=1`. Those without one run on the CPU, whatever `device` says.",
+    )
+    scale_up_s: float = Field(
+        default=10.0,
+        ge=1,
+        le=3600,
+        description="With `ray`: seconds of more load than the replicas should have before another one starts.",
+    )
+    scale_down_s: float = Field(
+        default=300.0,
+        ge=1,
+        le=86400,
+        description="With `ray`: seconds of less load before a replica ends; to start one takes long.",
     )
     backend: str = Field(
         default=AUTO,
@@ -228,7 +268,19 @@ class Settings(BaseSettings):
             raise ValueError(f"unknown backend {', '.join(unknown)}: one of {', '.join((AUTO, *NAMES))}")
         return value
 
-    @field_validator("log_level", "log_format", "device", "backend", mode="before")
+    @field_validator("replicas")
+    @classmethod
+    def _counts(cls, value: str) -> str:
+        each(value, scale)
+        return value
+
+    @field_validator("replica_cpus", "replica_gpus")
+    @classmethod
+    def _shares(cls, value: str) -> str:
+        each(value, share)
+        return value
+
+    @field_validator("log_level", "log_format", "device", "backend", "engine", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
@@ -276,6 +328,19 @@ class Settings(BaseSettings):
     def backends(self) -> dict[str, str]:
         """`backend` by predictor; `""` is for all that are not named."""
         return _backends(self.backend)
+
+    @property
+    def scales(self) -> dict[str, Scale]:
+        """`replicas` by predictor."""
+        return each(self.replicas, scale)
+
+    @property
+    def cpus_of_replicas(self) -> dict[str, float]:
+        return each(self.replica_cpus, share)
+
+    @property
+    def gpus_of_replicas(self) -> dict[str, float]:
+        return each(self.replica_gpus, share)
 
     @property
     def decoders(self) -> int:

@@ -10,8 +10,8 @@ from typing import Any
 
 from app import fits, memory
 from app.ask import Ask, Loaded
-from app.batcher import Batcher
 from app.changes import Change, Outcome
+from app.engine import Engine
 from app.errors import DeadlineExceeded, NotReady, ShuttingDown, UnknownModel, shown
 from app.lane import ItemFailed, Lane, Unanswered
 from app.schemas import AnyPredictor
@@ -32,7 +32,8 @@ Prove = Callable[[Loaded], Awaitable[None]]
 @dataclass(slots=True)
 class Entry:
     """One name. `serving` answers who asks for no version; until something is loaded, and after it was put away, it
-    holds the predictor as it was made at the start, whose lane takes nothing. `doubt` is why a photo failed of late."""
+    holds the predictor as it was made at the start, whose lane takes nothing; `coming` is the lane that is being
+    loaded. `doubt` is why a photo failed of late."""
 
     made: AnyPredictor
     lazy: bool
@@ -41,6 +42,7 @@ class Entry:
     reason: str | None = None
     doubt: str | None = None
     beside: dict[str, Loaded] = field(default_factory=dict)
+    coming: Lane | None = None
 
     @property
     def name(self) -> str:
@@ -49,7 +51,15 @@ class Entry:
     @property
     def condition(self) -> State:
         """The state, or `failed` while a photo and a drawn one have failed."""
-        return "failed" if self.doubt else self.state
+        if self.doubt:
+            return "failed"
+        return self.serving.lane.state if self.state == "ready" else self.state
+
+    @property
+    def missing(self) -> str:
+        """Which copies of it are not there, though it may answer without them; empty where all are."""
+        lane = self.coming if self.state == "loading" else self.serving.lane
+        return lane.missing if lane else ""
 
     @property
     def version(self) -> str:
@@ -73,7 +83,7 @@ class Shelf:
     def __init__(
         self,
         made: Mapping[str, AnyPredictor],
-        batcher: Batcher,
+        batcher: Engine,
         make: Make,
         versions: Versions,
         prove: Prove,
@@ -139,7 +149,7 @@ class Shelf:
         """Of every wanted predictor. One on which a photo failed of late, and then a drawn one, has failed until a
         drawn one comes through."""
         wanted = {name: one for name, one in self._entries.items() if not one.lazy and one.state != "unloaded"}
-        return {name: one.condition for name, one in wanted.items()}
+        return {name: "loading" if one.missing and not one.doubt else one.condition for name, one in wanted.items()}
 
     def look_again(self) -> None:
         """Where a predictor is in doubt, sends another drawn photo; whoever asks for health calls this."""
@@ -257,7 +267,7 @@ class Shelf:
         fresh: dict[str | None, Loaded] = {}
         try:
             for version, predictor in (await asyncio.to_thread(self._read, entry)).items():
-                fresh[version] = await self._load(predictor)
+                fresh[version] = await self._load(predictor, version)
         except Exception as error:
             for loaded in fresh.values():
                 self._batcher.retire(loaded.lane)
@@ -281,25 +291,26 @@ class Shelf:
             fits.check(entry.serving.predictor, predictor, told)
         return made
 
-    async def _load(self, predictor: AnyPredictor) -> Loaded:
+    async def _load(self, predictor: AnyPredictor, version: str | None) -> Loaded:
         """Loaded, warmed in every size, and proven. Raises what hinders it."""
-        what = predictor.specification
-        sizes = what.sizes_on(self._batcher.device)
-        lane = self._batcher.add(what.name, predictor.load, predictor.run, what.inputs, sizes)
+        name = predictor.specification.name
+        lane = self._entries[name].coming = self._batcher.bring(predictor, version)
         loaded = Loaded(predictor, lane)
         lane.counted = False
         try:
             await lane.settled.wait()
             if lane.state != "ready":
-                raise Failed(lane.reason or f"{what.name}: it does not load")
+                raise Failed(lane.reason or f"{name}: it does not load")
             try:
                 await self._prove(loaded)
             except Exception as error:
                 cause = error.__cause__ or error
-                raise Failed(f"{what.name}: a photo fails on it: {type(cause).__name__}: {cause}") from None
+                raise Failed(f"{name}: a photo fails on it: {type(cause).__name__}: {cause}") from None
         except BaseException:
             self._batcher.retire(lane)
             raise
+        finally:
+            self._entries[name].coming = None
         lane.counted = True
         return loaded
 

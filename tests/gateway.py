@@ -45,9 +45,9 @@ async def running(app: FastAPI, *, settled: bool = True, token: str = "") -> Asy
         yield client
 
 
-async def until(met: Callable[[], bool]) -> None:
-    """Waits for what another thread brings about and nothing announces."""
-    async with asyncio.timeout(30):
+async def until(met: Callable[[], bool], seconds: float = 30) -> None:
+    """Waits for what another thread or process brings about and nothing announces."""
+    async with asyncio.timeout(seconds):
         while not met():  # noqa: ASYNC110 - nothing announces it
             await asyncio.sleep(0.001)
 

@@ -20,7 +20,7 @@ from app.settings import Settings
 from app.shelf import Make, Shelf
 from models import backends, registry
 
-OURSELVES = {"keys_file": None, "rate_per_key": None, "rate_per_address": None, "lazy": None}
+OURSELVES = {"keys_file": None, "rate_per_key": None, "rate_per_address": None, "lazy": None, "engine": "process"}
 
 
 def fail(message: str, code: int = 1) -> NoReturn:

@@ -16,7 +16,7 @@ from app.commands.inside import build, choose, devices, fail, read_settings
 from app.link import Said
 from app.main import maker
 from app.server import BACKLOG, FLUSH_S, Server, configured, leave, on_hangup, warn_of_exposure
-from app.settings import LogLevel, Settings, cores
+from app.settings import EngineName, LogLevel, Settings, cores
 from app.shares import Share, shares
 from app.supervisor import Supervisor
 from app.worker import work
@@ -65,6 +65,13 @@ def supervise(settings: Settings, given: list[Share], listener: socket.socket) -
     return supervisor.run()
 
 
+def alone(settings: Settings) -> Settings:
+    """With replicas elsewhere, one process takes the photos; more of them would each have replicas of its own."""
+    if settings.workers > 1:
+        fail("with CARLENS_ENGINE=ray one process takes the photos: leave out CARLENS_WORKERS, set CARLENS_REPLICAS", 2)
+    return settings.model_copy(update={"workers": 1})
+
+
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (CARLENS_HOST). Default: 127.0.0.1.")] = None,
     port: Annotated[
@@ -73,6 +80,9 @@ def serve(
     workers: Annotated[
         int | None,
         typer.Option(min=0, max=256, help="Processes that serve (CARLENS_WORKERS). Default: one for each GPU."),
+    ] = None,
+    engine: Annotated[
+        EngineName | None, typer.Option(help="Where predictors run (CARLENS_ENGINE). Default: process.")
     ] = None,
     log_level: Annotated[
         LogLevel | None, typer.Option(help="How much is logged (CARLENS_LOG_LEVEL). Default: info.")
@@ -85,7 +95,11 @@ def serve(
     ] = None,
 ) -> None:
     """Start the service. Stops at SIGTERM or Ctrl-C once what was taken is answered."""
-    settings = read_settings(host=host, port=port, workers=workers, log_level=log_level, access_log=access_log)
+    settings = read_settings(
+        host=host, port=port, workers=workers, engine=engine, log_level=log_level, access_log=access_log
+    )
+    if settings.engine == "ray":
+        settings = alone(settings)
     with listen(settings.host, settings.port) as listener:
         predictors = choose(settings)
         shared = [settings.device] if settings.workers == 1 else devices(settings)

@@ -19,7 +19,7 @@ def check(shelf: Shelf) -> schemas.Ready:
         return schemas.Ready(ready=True, predictors=states)
     if shelf.leaving:
         raise errors.ShuttingDown("The service stops: send photos to another instance.", retry_after_s=RETRY_S)
-    missing = [f"{name} ({state})" for name, state in states.items() if state != "ready"]
+    missing = [f"{name} ({shelf.entry(name).missing or state})" for name, state in states.items() if state != "ready"]
     if missing:
         detail = f"Not ready: {', '.join(missing)}."
     elif shelf.stuck:

@@ -2,15 +2,23 @@
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 from app import configuration
+from app.replicas import Scale
 
 
 def test_the_table_of_settings_is_complete(root: Path) -> None:
     page = (root / "docker" / "README.md").read_text(encoding="utf-8")
     assert page == configuration.written(page), "Do: make settings"
     assert "CARLENS_QUEUE_LIMIT" in page
+
+
+def test_the_settings_for_ray_are_settings(root: Path) -> None:
+    settings = configuration.read(tomllib.loads((root / "docker" / "ray" / "carlens.toml").read_text(encoding="utf-8")))
+    assert settings.engine == "ray"
+    assert settings.scales["damage"] == Scale(2, 8)
 
 
 def test_what_the_image_is_built_from_exists(root: Path) -> None:

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from tests.fakes import Brightness
-from tests.gateway import application, problem, running, serving, until
+from tests.fakes import Brightness, photo
+from tests.gateway import JPEG, application, problem, running, serving, until
 
 pytestmark = pytest.mark.anyio
 
@@ -46,3 +46,15 @@ async def test_not_ready_once_it_stops() -> None:
         await app.state.batcher.stop(1.0)
         assert (await client.get("/health/ready")).status_code == 503
         assert (await client.get("/health/live")).status_code == 200
+
+
+async def test_copies_that_are_missing_are_named_while_the_others_answer() -> None:
+    app = application(Brightness("one"), Brightness("two"))
+    async with running(app) as client:
+        app.state.shelf.loaded("two").lane.missing = "1 of 2 replicas run"
+        waiting = await client.get("/health/ready")
+        assert problem(waiting) == (503, "not_ready")
+        assert waiting.json()["detail"] == "Not ready: two (1 of 2 replicas run)."
+        assert waiting.json()["predictors"] == {"one": "ready", "two": "loading"}
+        assert (await client.get("/v1/models/two")).json()["state"] == "ready"
+        assert (await client.post("/v1/two", content=photo(), headers=JPEG)).status_code == 200

@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import sys
 from collections.abc import Callable
 from functools import partial
 from importlib import metadata
@@ -365,6 +366,23 @@ def test_serve_refuses_a_predictor_that_is_not_installed(
     assert code == 2
     assert "nonsense" in err
     assert "Traceback" not in err
+
+
+def test_serve_on_ray_without_ray_says_what_to_install(
+    fakes: dict[str, AnyPredictor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "ray" or name.startswith("app.engines.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    code, _, err = run("serve", "--port", "0", "--engine", "ray")
+    assert (code, err.count("\n")) == (1, 1)
+    assert 'pip install "carlens[ray]"' in err
+
+
+def test_serve_on_ray_is_one_process(fakes: dict[str, AnyPredictor]) -> None:
+    code, _, err = run("serve", "--port", "0", "--engine", "ray", "--workers", "2")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "CARLENS_REPLICAS" in err
 
 
 def test_models_shows_the_cards(fakes: dict[str, AnyPredictor]) -> None:

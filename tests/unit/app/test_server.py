@@ -51,7 +51,7 @@ def test_nothing_closes_until_the_delay_is_over_or_is_asked_for_again(done: list
         one = server(done, ready=True)
         one.handle_exit(signal.SIGTERM, None)
         stopping = asyncio.create_task(one.shutdown())
-        while one.batcher.ready:  # noqa: ASYNC110 - nothing announces it
+        while one.shelf.ready:  # noqa: ASYNC110 - nothing announces it
             await asyncio.sleep(0)
         assert done == []
         one.handle_exit(signal.SIGTERM, None)

@@ -1,0 +1,1 @@
+"""Engines that run predictors elsewhere than in this process."""

@@ -1,0 +1,1 @@
+"""The engine over Ray Serve; what has ray not installed skips these."""
