@@ -1,7 +1,7 @@
 """Query parameters to a predictor's typed options; what is unknown, repeated or not finite is refused by name."""
 
 import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from typing import Annotated, Any, Literal, TypeVar, get_origin
 
 from fastapi import Depends, Query, Request
@@ -82,8 +82,11 @@ def with_version(model: type[Chosen]) -> type[Chosen]:
     return create_model(model.__name__, __base__=model, __doc__=model.__doc__, **added)
 
 
-def inspect_options(predictors: Iterable[AnyPredictor], every: bool = True) -> type[Options]:
-    """`tasks` and the union of all predictors' options; with `every`, their `vehicle` may also be `all`.
+def inspect_options(
+    predictors: Iterable[AnyPredictor], every: bool = True, without: Container[str] = ()
+) -> type[Options]:
+    """`tasks` and the union of all predictors' options but those `without`; with `every`, their `vehicle` may also be
+    `all`.
 
     Raises `ValueError` where two use one name differently.
     """
@@ -100,6 +103,8 @@ def inspect_options(predictors: Iterable[AnyPredictor], every: bool = True) -> t
     for predictor in predictors:
         name = predictor.specification.name
         for option, field in parameters(predictor.specification.options).items():
+            if option in without:
+                continue
             if option in owners and (option == "tasks" or _meaning(fields[option][1]) != _meaning(field)):
                 raise ValueError(f"{owners[option]} and {name} both have an option `{option}`, of different types")
             owners.setdefault(option, name)

@@ -64,7 +64,7 @@ def with_formats(document: dict[str, Any], names: Sequence[str]) -> dict[str, An
                 elif parameter["name"] == "version":
                     parameter["schema"] = {"type": "string", "enum": ["1.0.0"]}
             content = operation.get("requestBody", {}).get("content", {})
-            if content:
+            if "application/json" in content:
                 content["application/json"]["schema"]["properties"]["image"] = {
                     "type": "string",
                     "format": "photo-as-text",
