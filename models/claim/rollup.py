@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel, Field
 
 from models.answers import Scored
-from models.claim.doubts import Doubt, comparable, doubts
+from models.claim.doubts import Doubt, doubts
 from models.claim.pool import pooled
 from models.claim.sight import COUNTS, Sight, counted
 from models.claim.views import Views, view, views
@@ -25,7 +25,9 @@ class ClaimVehicle(BaseModel):
     )
     best: Candidate = Field(description="The likeliest model, recognised or not")
     candidates: list[Candidate] = Field(description="The likeliest models over all photos, best first")
-    photos: list[int] = Field(description="The photos that it was read from, by `index`; close-ups are not among them")
+    photos: list[int] = Field(
+        description="The photos that it was read from, by `index`; not those in which no vehicle was found"
+    )
 
 
 class ClaimTrait(BaseModel):
@@ -33,8 +35,12 @@ class ClaimTrait(BaseModel):
 
     label: str
     score: float = Field(ge=0, le=1)
-    agreed: bool = Field(description="Whether every photo that it was read from says so, or cannot tell it from that")
-    photos: list[int] = Field(description="The photos that it was read from, by `index`; close-ups are not among them")
+    agreed: bool = Field(
+        description="Whether every photo that shows the vehicle well says so, or cannot tell it from what it says"
+    )
+    photos: list[int] = Field(
+        description="The photos that it was read from, by `index`; not those in which no vehicle was found"
+    )
 
 
 class ClaimDamage(BaseModel):
@@ -63,25 +69,34 @@ class Claim(BaseModel):
     damages: list[ClaimDamage] | None = Field(description="Every class in every view; what is seen most often first")
     one_vehicle: bool | None = Field(
         description="False where something speaks against one vehicle on all photos: `doubts` says what. True where "
-        "nothing does, which proves nothing. Null where fewer than two photos show a vehicle well enough"
+        "nothing does, and the photos agree in colour and type; that proves nothing. Null where they differ, yet none "
+        "is sure enough, and where fewer than two photos show the vehicle well"
     )
     doubts: list[Doubt]
 
 
 def claim(sights: Sequence[Sight], language: Language) -> Claim:
     """The roll-up of the photos that have an answer; there may be none. Texts for people are in `language`."""
-    found = doubts(sights, language)
     told = [sight.damage for sight in sights if sight.damage]
+    color = _trait([(sight, sight.attributes.color) for sight in sights if sight.attributes])
+    kind = _trait([(sight, sight.attributes.type) for sight in sights if sight.attributes])
+    found = doubts(sights, language)
     return Claim(
         vehicle=_vehicle(sights),
-        color=_trait([(s, s.attributes.color) for s in sights if s.attributes]),
-        type=_trait([(s, s.attributes.type) for s in sights if s.attributes]),
+        color=color,
+        type=kind,
         views=views(sights),
         damaged=any(answer.damaged for answer in told) if told else None,
         damages=_damages(sights) if told else None,
-        one_vehicle=not found if comparable(sights) else None,
+        one_vehicle=False if found else _agree(sights, color, kind),
         doubts=found,
     )
+
+
+def _agree(sights: Sequence[Sight], *traits: ClaimTrait | None) -> bool | None:
+    """True where two photos at least could have contradicted each other, and agree; else nobody knows."""
+    read = [sight for sight in counted(sights) if sight.details or sight.attributes]
+    return True if len(read) > 1 and all(trait is None or trait.agreed for trait in traits) else None
 
 
 def _vehicle(sights: Sequence[Sight]) -> ClaimVehicle | None:
@@ -109,7 +124,8 @@ def _trait(told: Sequence[tuple[Sight, Scored]]) -> ClaimTrait | None:
         return None
     scores = pooled([(scored.scores, sight.weight) for sight, scored in read])
     label, score = next(iter(scores.items()))
-    agreed = all(scored.scores.get(label, 0.0) >= AGREES * scored.score for _, scored in read)
+    good = [scored for sight, scored in read if sight.weight >= COUNTS]
+    agreed = all(scored.scores.get(label, 0.0) >= AGREES * scored.score for scored in good)
     return ClaimTrait(label=label, score=round(score, 4), agreed=agreed, photos=[sight.index for sight, _ in read])
 
 
