@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, Field, create_model
 
 from app.errors import BodyTooLarge, ProblemDetails
-from app.schemas import EXAMPLE_ID, AnyPredictor, Image, InspectTimings, Model
+from app.schemas import EXAMPLE_ID, Image, InspectTimings, Model
 from models.claim.rollup import Claim
 
 OWN = ("request_id", "models", "image", "timings_ms", "vehicles")
@@ -38,16 +38,16 @@ def photo_model(inspect: type[BaseModel]) -> type[BaseModel]:
     """One photo, with what `inspect`, the envelope of `/v1/inspect`, tells of it."""
     fields: dict[str, Any] = {
         "index": (int, Field(description="Its place among the photos of the form, from 0.")),
-        "file": (str | None, Field(description="Its file name, as the form has it.")),
-        "image": (Image | None, Field(description="Null where the photo could not be read.")),
+        "file": (str | None, Field(default=None, description="Its file name, as the form has it.")),
+        "image": (Image | None, Field(default=None, description="Null where the photo could not be read.")),
         **{name: (field.annotation, field) for name, field in inspect.model_fields.items() if name not in OWN},
         "problem": (
             ProblemDetails | None,
-            Field(description="Why the photo has no answer at all; null where it has one."),
+            Field(default=None, description="Why the photo has no answer at all; null where it has one."),
         ),
         "timings_ms": (
             InspectTimings | None,
-            Field(description="From the photo's first byte on. Null where the photo has no answer."),
+            Field(default=None, description="From the photo's first byte on. Null where the photo could not be read."),
         ),
     }
     return create_model("ClaimPhoto", __doc__="One photo of a claim. It fails alone.", **fields)
@@ -82,19 +82,37 @@ def request_body_openapi(most: int, field: str) -> dict[str, Any]:
     }
 
 
-def example(predictors: Mapping[str, AnyPredictor]) -> dict[str, Any]:
-    """A claim of one photo that was too large; what an answered one looks like, `/v1/inspect` shows."""
-    problem = BodyTooLarge(BodyTooLarge.example).body(EXAMPLE_ID)
-    photo = {"index": 0, "file": "front.jpg", "image": None, "results": {}, "problems": {}, "left_out": {}}
-    claim = Claim(
-        vehicle=None, color=None, type=None, views=None, damaged=None, damages=None, one_vehicle=None, doubts=[]
-    )
-    timings = {"receive": 310.0, "roll_up": 0.2, "total": 320.5}
+def example(inspect: Mapping[str, Any]) -> dict[str, Any]:
+    """An answer as it may look: a photo that `/v1/inspect` answers by its example `inspect`, and one that is too large.
+    No null is in it, as FastAPI leaves nulls out of examples."""
+    told = {name: value for name, value in inspect.items() if name not in OWN}
+    times = {"receive": 310.0, "decode": 21.4, "join": 0.6, "total": 450.2, "tasks": {}}
+    failed = {
+        "results": {},
+        "problems": {},
+        "left_out": {},
+        "problem": BodyTooLarge(BodyTooLarge.example).body(EXAMPLE_ID),
+    }
+    seen = {"image": inspect["image"]} if inspect else {}
+    answered = {"results": {}, "problems": {}, "left_out": {}, **told, **seen, "timings_ms": times}
     return {
         "request_id": EXAMPLE_ID,
-        "models": {},
-        "photos": [{**photo, "problem": problem, "timings_ms": None}],
-        "claim": claim.model_dump(mode="json"),
+        "models": inspect.get("models", {}),
+        "photos": [{"index": 0, "file": "front.jpg", **answered}, {"index": 1, "file": "back.jpg", **failed}],
+        "claim": CLAIM,
         "complete": True,
-        "timings_ms": timings,
+        "timings_ms": {"receive": 902.1, "roll_up": 0.4, "total": 1105.0},
     }
+
+
+_BEST = {"label": "Audi TTS Coupe 2012", "make": "Audi", "model": "TTS Coupe", "year": 2012, "score": 0.93}
+CLAIM: dict[str, Any] = {
+    "vehicle": {"recognised": True, "best": _BEST, "candidates": [_BEST], "photos": [0]},
+    "color": {"label": "red", "score": 0.98, "agreed": True, "photos": [0]},
+    "type": {"label": "sedan", "score": 0.91, "agreed": True, "photos": [0]},
+    "views": {"covered": {"front_left": [0], "front": [0], "left": [0]}, "missing": ["back", "right"]},
+    "damaged": True,
+    "damages": [{"label": "dent", "view": "front_left", "photos": [0], "count": 1, "seen": 1}],
+    "one_vehicle": True,
+    "doubts": [],
+}

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
@@ -15,7 +15,7 @@ from app.claim_schemas import claim_model, example, request_body_openapi
 from app.door import Door
 from app.forms import FIELD
 from app.options import from_query, inspect_options
-from app.routes.inspect import HEADERS, LANGUAGE_HEADER
+from app.routes.inspect import HEADERS, LANGUAGE_HEADER, inspect_example
 from app.routes.predict import PHOTO_PROBLEMS, REQUEST_ID_HEADER, deadline_header
 from app.schemas import AnyPredictor
 from app.settings import Settings
@@ -61,9 +61,9 @@ def router(
         )
         return Response(body, media_type="application/json", headers=headers)
 
-    told = example(predictors)
+    told = example(inspect_example(predictors))
     content = {
-        "application/json": {"example": told} if told else {},
+        "application/json": {"example": told},
         events.MEDIA_TYPE: {"schema": {"type": "string"}, "example": _event_example(told)},
     }
     success = {"description": "The answers.", "headers": HEADERS, "content": content}
@@ -90,8 +90,7 @@ async def _stream(answer: ClaimAnswer, put: events.Put) -> None:
     put("claim", schemas.json_object(told))
 
 
-def _event_example(told: Mapping[str, object]) -> str:
-    photos = told.get("photos")
+def _event_example(told: Mapping[str, Any]) -> str:
     rest = {name: value for name, value in told.items() if name != "photos"}
-    lines = [("photo", photo) for photo in photos] if isinstance(photos, list) else []
-    return "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in [*lines, ("claim", rest)])
+    lines = [*(("photo", photo) for photo in told["photos"]), ("claim", rest)]
+    return "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in lines)

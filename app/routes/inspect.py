@@ -101,7 +101,7 @@ def router(
         headers = {"Server-Timing": _server_timing(timings), "Content-Language": told_in, "Vary": "Accept-Language"}
         return Response(body, media_type="application/json", headers=headers)
 
-    example = _example(predictors)
+    example = inspect_example(predictors)
     content = {"application/json": {"example": example}} if example else {}
     success = {"description": "The answers.", "headers": HEADERS, "content": content}
     call = photo_call(settings)
@@ -149,7 +149,8 @@ def _server_timing(timings: schemas.InspectTimings) -> str:
     return schemas.server_timing({**steps, "join": timings.join, "total": timings.total})
 
 
-def _example(predictors: Mapping[str, AnyPredictor]) -> dict[str, Any]:
+def inspect_example(predictors: Mapping[str, AnyPredictor]) -> dict[str, Any]:
+    """An answer as it may look, for the documentation; empty where no predictor has one."""
     told = {name: predictor.specification.example for name, predictor in predictors.items()}
     told = {name: example for name, example in told.items() if example}
     if not told:

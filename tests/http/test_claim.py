@@ -11,7 +11,6 @@ from fastapi import FastAPI
 from starlette.types import Message
 
 from app.claims import WINDOW
-from app.settings import Settings
 from tests.asgi import FILE, FORM, LEAVES, Answer, chunked, form_body, talk, unfinished
 from tests.fakes import Brightness, Finder, photo, reader
 from tests.gateway import application, problem, reached, running, serving, until
@@ -427,10 +426,3 @@ async def test_the_finder_is_asked_along_and_not_told() -> None:
         await client.post(f"{PATH}?tasks=plain", files=files(grey(10)))
         await client.post(f"{PATH}?tasks=brightness&vehicle=whole", files=files(grey(10)))
         assert finder.runs == 1  # nobody reads what it would find
-
-
-async def test_the_settings_bound_the_deadline() -> None:
-    settings = Settings()
-    assert (settings.default_claim_deadline_ms, settings.max_claim_deadline_ms) == (120_000, 300_000)
-    with pytest.raises(ValueError, match="max_claim_deadline_ms"):
-        Settings(max_claim_deadline_ms=100_000)
