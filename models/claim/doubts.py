@@ -6,6 +6,7 @@ from itertools import combinations
 
 from pydantic import BaseModel, Field
 
+from models.answers import Scored
 from models.claim.sight import Sight, counted
 from models.language import Language
 from models.predictors.car_details import Candidate
@@ -71,12 +72,13 @@ class Doubt(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one photo says the vehicle is: `scores` by label, `name` for people."""
+    """What one photo says the vehicle is: `scores` by label, `name` for people. `sure`: it may contradict others."""
 
     index: int
     label: str
     name: str
     scores: Mapping[str, float]
+    sure: bool
 
 
 def doubts(sights: Sequence[Sight], language: Language) -> list[Doubt]:
@@ -93,15 +95,16 @@ def doubts(sights: Sequence[Sight], language: Language) -> list[Doubt]:
 def _contradicting(
     readings: Sequence[Reading], different: Callable[[str, str], bool]
 ) -> dict[str, tuple[str, list[int]]]:
-    """By label, its name and the photos that say so, of all readings that another one contradicts."""
-    involved: dict[int, Reading] = {}
-    for one, other in combinations(readings, 2):
+    """By label, its name and the photos that say so, of all labels of which two sure readings contradict each other."""
+    labels: set[str] = set()
+    for one, other in combinations([reading for reading in readings if reading.sure], 2):
         traces = (one.scores.get(other.label, 0.0), other.scores.get(one.label, 0.0))
         if one.label != other.label and different(one.label, other.label) and max(traces) <= TRACE:
-            involved |= {one.index: one, other.index: other}
+            labels |= {one.label, other.label}
     groups: dict[str, tuple[str, list[int]]] = {}
-    for reading in sorted(involved.values(), key=lambda reading: reading.index):
-        groups.setdefault(reading.label, (reading.name, []))[1].append(reading.index)
+    for reading in readings:
+        if reading.label in labels:
+            groups.setdefault(reading.label, (reading.name, []))[1].append(reading.index)
     return groups
 
 
@@ -115,11 +118,12 @@ def _models(sights: Sequence[Sight]) -> list[Reading]:
     readings = []
     for sight in sights:
         answer = sight.details
-        if answer and answer.recognised and answer.best.score >= SURE_MODEL:
+        if answer and answer.recognised:
             scores: dict[str, float] = {}
             for one in answer.candidates:
                 scores[_model(one)] = scores.get(_model(one), 0.0) + one.score
-            readings.append(Reading(sight.index, _model(answer.best), answer.best.label, scores))
+            sure = answer.best.score >= SURE_MODEL
+            readings.append(Reading(sight.index, _model(answer.best), answer.best.label, scores, sure))
     return readings
 
 
@@ -129,20 +133,16 @@ def _model(candidate: Candidate) -> str:
 
 def _colors(sights: Sequence[Sight], language: Language) -> list[Reading]:
     told = [(sight.index, sight.attributes.color) for sight in sights if sight.attributes]
-    return [
-        Reading(index, color.label, language.color(color.label), color.scores)
-        for index, color in told
-        if color.score >= SURE_COLOR
-    ]
+    return [_reading(index, color, language.color(color.label), SURE_COLOR) for index, color in told]
 
 
 def _types(sights: Sequence[Sight], language: Language) -> list[Reading]:
     told = [(sight.index, sight.attributes.type) for sight in sights if sight.attributes]
-    return [
-        Reading(index, kind.label, language.type(kind.label), kind.scores)
-        for index, kind in told
-        if kind.score >= SURE_TYPE
-    ]
+    return [_reading(index, kind, language.type(kind.label), SURE_TYPE) for index, kind in told]
+
+
+def _reading(index: int, told: Scored, name: str, sure: float) -> Reading:
+    return Reading(index, told.label, name, told.scores, told.score >= sure)
 
 
 def _doubt(reason: str, groups: Mapping[str, tuple[str, list[int]]], language: Language) -> Doubt:

@@ -13,6 +13,9 @@ from models.language import Language
 from models.predictors.car_details import Candidate
 
 MOST_CANDIDATES = 5
+RECOGNISED = 0.75
+"""What all photos together must give a model that one of them recognises: as much as that one must, nearly."""
+
 AGREES = 0.5
 """A photo agrees with a label that has at least this much of the score of its own best one."""
 
@@ -111,7 +114,7 @@ def _vehicle(sights: Sequence[Sight]) -> ClaimVehicle | None:
     ]
     alone = [answer.best.label for sight, answer in read if answer.recognised and sight.weight >= COUNTS]
     return ClaimVehicle(
-        recognised=best.label in alone and best.score >= AGREES,
+        recognised=best.label in alone and best.score >= RECOGNISED,
         best=best,
         candidates=candidates,
         photos=[sight.index for sight, _ in read],
@@ -123,7 +126,9 @@ def _trait(told: Sequence[tuple[Sight, Scored]]) -> ClaimTrait | None:
     if not read:
         return None
     scores = pooled([(scored.scores, sight.weight) for sight, scored in read])
-    label, score = next(iter(scores.items()))
+    said = {scored.label for _, scored in read}
+    # white and blue photos may leave most to a third colour that none of them names
+    label, score = next((label, score) for label, score in scores.items() if label in said)
     good = [scored for sight, scored in read if sight.weight >= COUNTS]
     agreed = all(scored.scores.get(label, 0.0) >= AGREES * scored.score for scored in good)
     return ClaimTrait(label=label, score=round(score, 4), agreed=agreed, photos=[sight.index for sight, _ in read])

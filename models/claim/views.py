@@ -8,8 +8,11 @@ from models.claim.sight import Sight, counted
 from models.predictors.attributes import AttributesAnswer
 
 SIDES = ("front", "left", "back", "right")
-SHOWN = 0.6
-"""Probability from which a photo counts as showing a side, or as taken from that corner."""
+TAKEN = 0.6
+"""Score from which a view counts as the one that the photo was taken from."""
+
+SHOWN = 0.8
+"""Probability from which a photo counts as showing a side. Three views of eight show one, so it starts from more."""
 
 
 class Views(BaseModel):
@@ -27,7 +30,7 @@ class Views(BaseModel):
 
 def view(answer: AttributesAnswer) -> str | None:
     """The view that the photo was taken from; None where that is not sure enough."""
-    return answer.orientation.label if answer.orientation.score >= SHOWN else None
+    return answer.orientation.label if answer.orientation.score >= TAKEN else None
 
 
 def shown(answer: AttributesAnswer) -> list[str]:

@@ -30,7 +30,10 @@ def types(*told: tuple[str, float]) -> list[Sight]:
 
 
 def test_two_photos_that_are_sure_of_different_models() -> None:
-    found = doubts(models(("Audi R8 2012", 0.99), ("BMW X5 2007", 0.985), ("Audi R8 2012", 0.99)), EN)
+    """Who only recognises one of them is told with the others; who does not is not."""
+    found = doubts(
+        models(("Audi R8 2012", 0.99), ("BMW X5 2007", 0.985), ("Audi R8 2012", 0.8), ("BMW X5 2007", 0.5)), EN
+    )
     text = "the photos seem to show different models: Audi R8 2012 (photos 1, 3), BMW X5 2007 (photo 2)"
     assert found == [Doubt(reason="different_models", text=text, photos=[0, 1, 2])]
     told = doubts(models(("Audi R8 2012", 0.99), ("BMW X5 2007", 0.985)), DE)[0].text

@@ -1,5 +1,6 @@
 """What all photos of a claim tell together."""
 
+from models.answers import Scored
 from models.claim.rollup import Claim, ClaimDamage, claim
 from models.claim.sight import Sight
 from models.language import language
@@ -57,6 +58,17 @@ def test_color_and_type_agreed() -> None:
     assert (found.type.label, found.type.agreed) == ("sedan", True)
     assert found.color.score > 0.97
     assert found.one_vehicle is True
+
+
+def test_photos_that_differ_do_not_make_a_third_color() -> None:
+    def one(index: int, scores: dict[str, float]) -> Sight:
+        color = Scored(label=max(scores, key=lambda label: scores[label]), score=max(scores.values()), scores=scores)
+        return sight(index, attributes=attributes().model_copy(update={"color": color}))
+
+    found = told(one(0, {"white": 0.8, "gray": 0.2}), one(1, {"black": 0.75, "gray": 0.25})).color
+    assert found is not None
+    assert (found.label, found.agreed) == ("white", False)
+    assert found.score < 0.2  # most of it is left to gray
 
 
 def test_where_photos_differ_without_being_sure_nobody_knows() -> None:

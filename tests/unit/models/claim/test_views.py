@@ -35,7 +35,7 @@ def test_a_network_that_wavers_between_a_corner_and_a_side_shows_that_side() -> 
 def test_what_is_not_sure_and_close_ups_cover_nothing() -> None:
     unsure = sight(0, attributes=attributes(view=("back", 0.4)))
     close = sight(1, attributes=attributes(view=("back", 0.99)), vehicles=vehicles())
-    told = views([unsure, close])
+    told = views([unsure, close, sight(2, attributes=attributes(view=("back", 0.59)))])
     assert told is not None
     assert told.covered == {}
     assert told.missing == list(SIDES)
