@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -14,7 +14,6 @@ from app.metrics import Metrics
 from app.pipeline import Pipeline
 from app.settings import Settings
 from app.shelf import Shelf
-from app.trail import Trail
 
 T = TypeVar("T")
 
@@ -44,11 +43,24 @@ class Door:
     async def enter(self, request: Request, asks: Sequence[Ask], version: str | None = None) -> Visit:
         """The photo's bytes, once somebody can answer; that is the `version`, or the one that serves now, whatever is
         served when it answers. Raises the first task's `Problem` where nobody can."""
+        settings = self._settings
+        seconds = intake.deadline(request, settings.default_deadline_ms, settings.max_deadline_ms)
+        visit = await self.let_in(request, asks, seconds, version)
+        call = visit.call
+        try:
+            async with asyncio.timeout(call.deadline - self.pipeline.clock()):
+                upload = await intake.receive(request, settings)
+        except TimeoutError as error:
+            raise late(seconds, body_open=True) from error
+        call.trail.received_bytes = len(upload.data)
+        self.received(call, upload.started, upload.started + upload.receive_ms / 1000)
+        return replace(visit, data=upload.data, receive_ms=round(upload.receive_ms, 2))
+
+    async def let_in(self, request: Request, asks: Sequence[Ask], seconds: float, version: str | None = None) -> Visit:
+        """The same before anything of the body is read, for an answer within `seconds`."""
         started = self.pipeline.clock()
-        seconds = intake.deadline(request, self._settings)
         state = request.scope["state"]
-        trail: Trail = state["trail"]
-        call = Call(state["request_id"], started + seconds, trail)
+        call = Call(state["request_id"], started + seconds, state["trail"])
         refused: dict[str, Problem] = {}
         taken: list[Ask] = []
         for ask in asks:
@@ -60,27 +72,24 @@ class Door:
         admitted = [ask for ask in taken if ask.name not in refused]
         if not admitted:
             raise refused[asks[0].name]
-        try:
-            async with asyncio.timeout(call.deadline - self.pipeline.clock()):
-                upload = await intake.receive(request, self._settings)
-        except TimeoutError as error:
-            raise _late(seconds, headers={"Connection": "close"}) from error  # what still comes of the body is not read
-        trail.received_bytes = len(upload.data)
-        received_s = upload.receive_ms / 1000
-        trail.add("receive", upload.started, upload.started + received_s)
-        self._metrics.stage("receive", received_s)
-        return Visit(call, admitted, refused, upload.data, round(upload.receive_ms, 2), started)
+        return Visit(call, admitted, refused, b"", 0.0, started)
 
-    async def wait(self, request: Request, visit: Visit, work: Coroutine[Any, Any, T]) -> T:
-        """The result of `work`. Raises `DeadlineExceeded`, or `ClientGone` when the connection closes first.
+    def received(self, call: Call, began: float, ended: float) -> None:
+        """Takes note of how long a photo took to come."""
+        call.trail.add("receive", began, ended)
+        self._metrics.stage("receive", ended - began)
+
+    async def wait(
+        self, request: Request, visit: Visit, work: Coroutine[Any, Any, T], whole: asyncio.Event | None = None
+    ) -> T:
+        """The result of `work`. Raises `DeadlineExceeded`, or `ClientGone` when the connection closes first. Where the
+        work reads the body itself, `whole` is set once it has.
 
         At the deadline the answer goes out at once; the work that is given up lives on until its thread is through,
         because until then its pixels are in use.
         """
-        doing = asyncio.create_task(work)
-        leaving = asyncio.create_task(_leaves(request))
-        self._running.add(doing)
-        doing.add_done_callback(self._running.discard)
+        doing = self.begin(work)
+        leaving = asyncio.create_task(_leaves(request, whole))
         left = visit.call.deadline - self.pipeline.clock()
         try:
             await asyncio.wait({doing, leaving}, timeout=max(left, 0.0), return_when=asyncio.FIRST_COMPLETED)
@@ -88,11 +97,17 @@ class Door:
                 return doing.result()
             if leaving.done():
                 raise ClientGone
-            raise _late(visit.call.deadline - visit.started)
+            raise late(visit.call.deadline - visit.started, body_open=whole is not None and not whole.is_set())
         finally:
             for task in (doing, leaving):
-                task.cancel()
-                task.add_done_callback(_look_away)
+                give_up(task)
+
+    def begin(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        """Work that `drain` waits for."""
+        doing = asyncio.create_task(work)
+        self._running.add(doing)
+        doing.add_done_callback(self._running.discard)
+        return doing
 
     def total_ms(self, visit: Visit) -> float:
         return round((self.pipeline.clock() - visit.started) * 1000, 2)
@@ -103,10 +118,18 @@ class Door:
             await asyncio.wait(self._running, timeout=seconds)
 
 
-async def _leaves(request: Request) -> None:
-    """Ends when the client closes the connection; the body has been read before."""
+async def _leaves(request: Request, whole: asyncio.Event | None) -> None:
+    """Ends when the client closes the connection, once the body has been read."""
+    if whole is not None:
+        await whole.wait()
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+def give_up(task: "asyncio.Task[Any]") -> None:
+    """Cancels work that nobody waits for any more."""
+    task.cancel()
+    task.add_done_callback(_look_away)
 
 
 def _look_away(task: "asyncio.Task[Any]") -> None:
@@ -115,8 +138,9 @@ def _look_away(task: "asyncio.Task[Any]") -> None:
         task.exception()
 
 
-def _late(seconds: float, headers: dict[str, str] | None = None) -> DeadlineExceeded:
+def late(seconds: float, body_open: bool = False) -> DeadlineExceeded:
+    """`body_open`: some of the body has not come. What still comes of it is not read."""
     return DeadlineExceeded(
         f"No answer within {seconds * 1000:.0f} ms. Allow more time with the header X-Deadline-Ms, or try again later.",
-        headers=headers,
+        headers={"Connection": "close"} if body_open else None,
     )

@@ -79,6 +79,11 @@ class MalformedRequest(Problem):
     example = "The form holds two photos. Send one photo per request."
 
 
+class TooManyPhotos(Problem):
+    status, code, title = 400, "too_many_photos", "The claim has too many photos"
+    example = "The form has more than 24 photos. Send the rest as a claim of its own."
+
+
 class Unauthenticated(Problem):
     status, code, title = 401, "unauthenticated", "A key is needed"
     example = "Send your key as `Authorization: Bearer …` or `X-API-Key: …`."

@@ -7,15 +7,10 @@ import json
 import re
 from typing import NoReturn
 
-from python_multipart import MultipartParser
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import parse_options_header
-
-from app.errors import BodyTooLarge, EmptyImage, MalformedRequest, MissingImage, shown
+from app.errors import BodyTooLarge, EmptyImage, MalformedRequest, MissingImage, Problem, shown
+from app.parts import Form, PartHead
 
 FIELD = "file"
-MAX_PART_HEADERS = 8
-MAX_PART_HEADER_BYTES = 4096
 MAX_PATH_BYTES = 1024
 FORM_OVERHEAD = 64 * 1024
 """Bytes a form may have beside its photo: boundaries, part headers, what stands before and after."""
@@ -27,131 +22,75 @@ MAX_DATA_URL_HEAD = 256
 JSON_SHAPE = 'Send {"image": "<base64 or data: URL>"}; options are query parameters.'
 
 _DATA_URL = re.compile(r"data:([^,]*),", re.IGNORECASE)
-_BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
 
 
 def too_large(limit: int) -> BodyTooLarge:
     return BodyTooLarge(f"The photo has more than {limit} bytes. Send a smaller or more strongly compressed one.")
 
 
-class PhotoForm:
-    """Takes the one photo out of a streamed `multipart/form-data` body: `feed` it, then `close` it for the bytes.
+class PhotoForm(Form):
+    """Takes the one photo out of a streamed form: `feed` it, then `close` it for the bytes.
 
     Holds at most `limit` bytes and ends at the first part too many. Raises `MalformedRequest`, `MissingImage`,
     `EmptyImage` or `BodyTooLarge`.
     """
 
     def __init__(self, content_type: str, limit: int) -> None:
-        _, options = parse_options_header(content_type)
-        boundary = options.get(b"boundary", b"")
-        if not _BOUNDARY.fullmatch(boundary):
-            raise MalformedRequest(
-                "The Content-Type names no usable boundary (1 to 70 characters). Let your HTTP client write that "
-                "header: curl -F and every form library do."
-            )
+        super().__init__(content_type)
         self._limit = limit
         self._photo = io.BytesIO()
         self._found = False
         self._is_file = False
-        self._ended = False
-        self._header_name = b""
-        self._header_value = b""
-        self._disposition = b""
-        self._parser = MultipartParser(
-            boundary,
-            {
-                "on_part_begin": self._part_begin,
-                "on_header_field": self._header_field,
-                "on_header_value": self._header_part,
-                "on_header_end": self._header_end,
-                "on_headers_finished": self._headers_finished,
-                "on_part_data": self._part_data,
-                "on_end": self._end,
-            },
-            max_header_count=MAX_PART_HEADERS,
-            max_header_size=MAX_PART_HEADER_BYTES,
-        )
-
-    def feed(self, chunk: bytes) -> None:
-        try:
-            self._parser.write(chunk)
-        except FormParserError as error:
-            # The parser's text speaks of offsets and byte values only; nothing of ours is in it.
-            raise MalformedRequest(f"The form is not valid multipart/form-data: {error}.") from error
 
     def close(self) -> bytes:
-        if not self._ended:
-            raise MalformedRequest("The form ends before its closing boundary. Send the whole body.")
+        self.check_end()
         if not self._found:
             raise MissingImage(f"The form is empty. Send the photo as the field `{FIELD}`: curl -F {FIELD}=@car.jpg")
         data = self._photo.getvalue()
-        if not data:
-            raise EmptyImage(f"The field `{FIELD}` has no bytes. Check the path of the photo that was sent.")
-        if not self._is_file and len(data) < MAX_PATH_BYTES and data.isascii() and data.decode().isprintable():
-            raise MissingImage(
-                f"The field `{FIELD}` holds the text {shown(data.decode())}, not a photo. With curl, write an @ before "
-                f"the path: -F {FIELD}=@car.jpg"
-            )
+        if problem := useless(data, self._is_file):
+            raise problem
         return data
 
-    def _part_begin(self) -> None:
-        self._disposition = b""
-
-    def _header_field(self, data: bytes, start: int, end: int) -> None:
-        self._header_name += data[start:end]
-
-    def _header_part(self, data: bytes, start: int, end: int) -> None:
-        self._header_value += data[start:end]
-
-    def _header_end(self) -> None:
-        if self._header_name.lower() == b"content-disposition":
-            if self._disposition:
-                raise MalformedRequest("A part of the form has two Content-Disposition headers.")
-            self._disposition = self._header_value
-        elif self._header_name.lower() == b"content-transfer-encoding" and self._header_value.strip().lower() not in (
-            b"binary",
-            b"8bit",
-            b"7bit",
-        ):
-            raise MalformedRequest(
-                "The form's Content-Transfer-Encoding is not `binary`. Send the photo's bytes as they are."
-            )
-        self._header_name = self._header_value = b""
-
-    def _headers_finished(self) -> None:
-        kind, options = parse_options_header(self._disposition.decode("latin-1"))
-        name = options.get(b"name")
-        if kind != b"form-data" or name is None:
-            raise MalformedRequest("A part of the form has no Content-Disposition: form-data with a name.")
-        is_file = b"filename" in options or b"filename*=" in self._disposition.lower()
-        if name == FIELD.encode():
+    def part_begins(self, head: PartHead) -> None:
+        if head.name == FIELD:
             if self._found:
                 raise MalformedRequest(f"The form has the field `{FIELD}` twice. Send one photo per request.")
             self._found = True
-            self._is_file = is_file
+            self._is_file = head.is_file
         else:
-            self._refuse_field(name.decode("utf-8", "replace"), is_file=is_file)
+            raise foreign(head, found=self._found)
 
-    def _refuse_field(self, name: str, *, is_file: bool) -> NoReturn:
-        if is_file and not self._found:
-            raise MissingImage(
-                f"The photo is expected in the form field `{FIELD}`, found was {shown(name)}. "
-                f"Rename it: curl -F {FIELD}=@car.jpg"
-            )
-        if is_file:
-            raise MalformedRequest(f"The form holds a second file, {shown(name)}. Send one photo per request.")
-        raise MalformedRequest(
-            f"The form has a field {shown(name)} beside `{FIELD}`. Options are query parameters: "
-            f"append ?name=value to the address."
-        )
-
-    def _part_data(self, data: bytes, start: int, end: int) -> None:
-        if self._photo.tell() + end - start > self._limit:
+    def part_data(self, data: memoryview) -> None:
+        if self._photo.tell() + len(data) > self._limit:
             raise too_large(self._limit)
-        self._photo.write(memoryview(data)[start:end])
+        self._photo.write(data)
 
-    def _end(self) -> None:
-        self._ended = True
+
+def useless(data: bytes, is_file: bool) -> Problem | None:
+    """What is wrong with the field's bytes before anybody tries to decode them."""
+    if not data:
+        return EmptyImage(f"The field `{FIELD}` has no bytes. Check the path of the photo that was sent.")
+    if not is_file and len(data) < MAX_PATH_BYTES and data.isascii() and data.decode().isprintable():
+        return MissingImage(
+            f"The field `{FIELD}` holds the text {shown(data.decode())}, not a photo. With curl, write an @ before "
+            f"the path: -F {FIELD}=@car.jpg"
+        )
+    return None
+
+
+def foreign(head: PartHead, *, found: bool) -> Problem:
+    """What is wrong with a part that is not the field `file`; `found`: that one was there before."""
+    if head.is_file and not found:
+        return MissingImage(
+            f"The photo is expected in the form field `{FIELD}`, found was {shown(head.name)}. "
+            f"Rename it: curl -F {FIELD}=@car.jpg"
+        )
+    if head.is_file:
+        return MalformedRequest(f"The form holds a second file, {shown(head.name)}. Send one photo per request.")
+    return MalformedRequest(
+        f"The form has a field {shown(head.name)} beside `{FIELD}`. Options are query parameters: "
+        f"append ?name=value to the address."
+    )
 
 
 def photo_from_json(raw: bytes, limit: int) -> bytes:

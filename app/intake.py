@@ -2,8 +2,9 @@
 
 import asyncio
 import io
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.requests import Request
 
-from app.errors import EmptyImage, InvalidOption, MalformedRequest, MissingImage, UnsupportedMediaType, shown
+from app.errors import EmptyImage, InvalidOption, MalformedRequest, MissingImage, Problem, UnsupportedMediaType, shown
 from app.forms import FIELD, FORM_OVERHEAD, PhotoForm, photo_from_json, too_large
 from app.settings import Settings
 
@@ -20,6 +21,7 @@ ACCEPTED = (
     f"Send the photo as multipart/form-data (field `{FIELD}`: curl -F {FIELD}=@car.jpg), as the raw body with an "
     'image/* or application/octet-stream Content-Type, or as application/json {"image": "<base64>"}.'
 )
+Take = Callable[[bytes], Awaitable[None] | None]
 OFF_LOOP_BYTES = 64 * 1024
 """A JSON body over this is taken apart in a thread: base64 of 8 MiB holds the loop for some 30 ms."""
 
@@ -44,9 +46,9 @@ async def receive(request: Request, settings: Settings) -> Upload:
     """
     started = time.monotonic()
     limit = settings.max_body_bytes
-    _refuse_encoding(request)
-    declared = _content_length(request)
-    kind = _media_type(request)
+    refuse_encoding(request)
+    declared = content_length(request)
+    kind = media_type(request)
     if kind == "" and not declared and "transfer-encoding" not in request.headers:
         raise MissingImage(f"The request has no body. {ACCEPTED}")
     if kind == "multipart/form-data":
@@ -63,20 +65,20 @@ async def receive(request: Request, settings: Settings) -> Upload:
     return Upload(data, (time.monotonic() - started) * 1000, started)
 
 
-def deadline(request: Request, settings: Settings) -> float:
+def deadline(request: Request, default_ms: int, max_ms: int) -> float:
     """Seconds that the caller will wait, from `X-Deadline-Ms`. Raises `InvalidOption`."""
     sent = request.headers.get("x-deadline-ms")
     if sent is None:
-        return settings.default_deadline_ms / 1000
+        return default_ms / 1000
     text = sent.strip()
     # The length is looked at first: int() of many digits is slow, and of over 4300 an error.
     if text.isascii() and text.isdigit() and len(text) <= 12:
         milliseconds = int(text)
-        if MIN_DEADLINE_MS <= milliseconds <= settings.max_deadline_ms:
+        if MIN_DEADLINE_MS <= milliseconds <= max_ms:
             return milliseconds / 1000
     raise InvalidOption(
         f"The header X-Deadline-Ms was given {shown(sent)}. Allowed is a whole number of milliseconds from "
-        f"{MIN_DEADLINE_MS} to {settings.max_deadline_ms}."
+        f"{MIN_DEADLINE_MS} to {max_ms}."
     )
 
 
@@ -135,7 +137,7 @@ def install(app: FastAPI) -> None:
     app.openapi = with_bodies  # type: ignore[method-assign]
 
 
-def _media_type(request: Request) -> str:
+def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
@@ -146,7 +148,7 @@ def _unsupported(kind: str) -> UnsupportedMediaType:
     return UnsupportedMediaType(f"{given} {ACCEPTED}")
 
 
-def _refuse_encoding(request: Request) -> None:
+def refuse_encoding(request: Request) -> None:
     encoding = request.headers.get("content-encoding", "").strip().lower()
     if encoding not in ("", "identity"):
         raise UnsupportedMediaType(
@@ -155,7 +157,7 @@ def _refuse_encoding(request: Request) -> None:
         )
 
 
-def _content_length(request: Request) -> int | None:
+def content_length(request: Request) -> int | None:
     """Bytes that the client says it sends; None where it does not say."""
     sent = request.headers.get("content-length")
     if sent is None:
@@ -170,7 +172,12 @@ async def _read(request: Request, settings: Settings, declared: int | None, raw_
     # One buffer that grows: a list of a million little chunks would take many times their bytes, and getvalue()
     # hands the buffer out without a copy.
     buffer = io.BytesIO()
-    await _pour(request, settings, declared, raw_limit, buffer.write)
+
+    def take(chunk: bytes) -> None:
+        buffer.write(chunk)
+
+    most = settings.max_body_bytes
+    await pour(request, settings.body_timeout_s, declared, lambda: too_large(most), raw_limit, take)
     data = buffer.getvalue()
     if not data:
         raise EmptyImage("The body is empty. Check the path of the photo that was sent.")
@@ -178,29 +185,36 @@ async def _read(request: Request, settings: Settings, declared: int | None, raw_
 
 
 async def _read_form(request: Request, settings: Settings, declared: int | None) -> bytes:
-    form = PhotoForm(request.headers["content-type"], settings.max_body_bytes)
-    received = await _pour(request, settings, declared, settings.max_body_bytes + FORM_OVERHEAD, form.feed)
+    most = settings.max_body_bytes
+    form = PhotoForm(request.headers["content-type"], most)
+    patience_s, limit = settings.body_timeout_s, most + FORM_OVERHEAD
+    received = await pour(request, patience_s, declared, lambda: too_large(most), limit, form.feed)
     if not received:
         raise EmptyImage(f"The body is empty. Send the photo as the form field `{FIELD}`: curl -F {FIELD}=@car.jpg")
     return form.close()
 
 
-async def _pour(
-    request: Request, settings: Settings, declared: int | None, raw_limit: int, take: Callable[[bytes], object]
+async def pour(
+    request: Request, patience_s: float, declared: int | None, refusal: Callable[[], Problem], limit: int, take: Take
 ) -> int:
-    """Hands the body's chunks to `take` as they come; how many bytes they were, at most `raw_limit`."""
-    if declared is not None and declared > raw_limit:
-        raise too_large(settings.max_body_bytes)
-    now, patience_s = asyncio.get_running_loop().time, settings.body_timeout_s
+    """Hands the body's chunks to `take` as they come, and waits where it gives something to wait for; how many bytes
+    they were, at most `limit`. Raises `refusal()` where there are more, `MalformedRequest` where none comes for
+    `patience_s` seconds."""
+    if declared is not None and declared > limit:
+        raise refusal()
+    now = asyncio.get_running_loop().time
     begun = now()
     received = 0
     try:
         async with asyncio.timeout(patience_s) as patience, aclosing(request.stream()) as stream:
             async for chunk in stream:
                 received += len(chunk)
-                if received > raw_limit:
-                    raise too_large(settings.max_body_bytes)
-                take(chunk)
+                if received > limit:
+                    raise refusal()
+                if (taking := take(chunk)) is not None:
+                    patience.reschedule(None)  # that we are busy is no fault of the sender
+                    await taking
+                    begun = -math.inf
                 if now() - begun > patience_s / 100:  # a timer for each of a million chunks would outweigh them
                     begun = now()
                     patience.reschedule(begun + patience_s)

@@ -53,6 +53,7 @@ def fields(ended: Ended, trace_id: str | None) -> dict[str, Any]:
         "bytes_in": ended.trail.received_bytes,
         "bytes_out": ended.sent_bytes,
         "models": ended.trail.predictors,
+        "photos": ended.trail.photos,
         "trace_id": trace_id,
     }
     return {name: value for name, value in told.items() if value not in (None, {}, [])}

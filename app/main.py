@@ -23,9 +23,9 @@ from app.metrics import Metrics
 from app.middleware import RequestContext
 from app.pipeline import Pipeline
 from app.proof import Proof
-from app.routes import annotated, changes, docs, health, inspect, kserve, masks, models, predict
+from app.routes import annotated, changes, claim, docs, health, inspect, kserve, masks, models, predict
 from app.routes import metrics as metrics_route
-from app.schemas import AnyPredictor
+from app.schemas import AnyPredictor, inspect_model
 from app.settings import Settings
 from app.shelf import Make, Shelf
 from app.together import applicable
@@ -151,11 +151,13 @@ def create_app(
     app.state.shelf = shelf
     app.state.stop = stop
     app.state.metrics = metrics
+    envelope = inspect_model((one.specification for one in asked.values()), found)
     for router in (
         predict.router(settings, asked.values(), door),
         annotated.router(settings, asked.values(), door),
         masks.router(settings, asked.values(), door),
-        inspect.router(settings, asked, door),
+        inspect.router(settings, asked, door, envelope),
+        claim.router(settings, asked, door, envelope),
         models.router(shelf),
         changes.router(shelf, spread or here),
         health.router(served, shelf),

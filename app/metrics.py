@@ -21,6 +21,7 @@ REASONS: Final[Mapping[str, Refusal | None]] = {
     "missing_image": "bad_input",
     "empty_image": "bad_input",
     "malformed_request": "bad_input",
+    "too_many_photos": "bad_input",
     "body_too_large": "bad_input",
     "image_too_large": "bad_input",
     "unsupported_media_type": "bad_input",

@@ -78,8 +78,8 @@ class RequestContext:
     def _ended(self, scope: Scope, status: int | None, began: float, sent: int, trail: Trail) -> Ended:
         route, problem = route_template(scope), scope["state"].get("problem")
         code, reason = (problem.code, problem.reason) if isinstance(problem, Problem) else (None, None)
-        if status is None:
-            # No answer was begun: the client has gone, or the server cancelled the request.
+        if status is None or scope["state"].get("left"):
+            # No answer was begun, or not ended: the client has gone, or the server cancelled the request.
             status, code, reason = CLIENT_GONE_STATUS, "client_gone", None
         if code is not None:
             self.metrics.refused(route, code, reason)

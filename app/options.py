@@ -1,7 +1,7 @@
 """Query parameters to a predictor's typed options; what is unknown, repeated or not finite is refused by name."""
 
 import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from typing import Annotated, Any, Literal, TypeVar, get_origin
 
 from fastapi import Depends, Query, Request
@@ -94,8 +94,9 @@ def without(model: type[Options], name: str) -> type[Options]:
     return create_model(model.__name__, __base__=Options, __doc__=model.__doc__, **kept)
 
 
-def inspect_options(predictors: Iterable[AnyPredictor], every: bool = True) -> type[Options]:
-    """`tasks` and the union of all predictors' options; with `every`, their `vehicle` may also be `all`.
+def inspect_options(predictors: Iterable[AnyPredictor], every: bool = True, but: Container[str] = ()) -> type[Options]:
+    """`tasks` and the union of all predictors' options, `but` these; with `every`, their `vehicle` may also be
+    `all`.
 
     Raises `ValueError` where two use one name differently.
     """
@@ -112,6 +113,8 @@ def inspect_options(predictors: Iterable[AnyPredictor], every: bool = True) -> t
     for predictor in predictors:
         name = predictor.specification.name
         for option, field in parameters(predictor.specification.options).items():
+            if option in but:
+                continue
             if option in owners and (option == "tasks" or _meaning(fields[option][1]) != _meaning(field)):
                 raise ValueError(f"{owners[option]} and {name} both have an option `{option}`, of different types")
             owners.setdefault(option, name)

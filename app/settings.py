@@ -172,6 +172,24 @@ class Settings(BaseSettings):
         validate_default=True,
         description="Milliseconds from the first byte to the answer where a request has no `X-Deadline-Ms`.",
     )
+    max_claim_bytes: int = Field(
+        default=200 * MIB,
+        ge=1024,
+        le=8192 * MIB,
+        description="Bytes of all photos of one claim, as its form has them; more get 413. They are never held all at "
+        "once: at most five photos of a claim are, each of `max_body_bytes` at most.",
+    )
+    max_claim_deadline_ms: int = Field(
+        default=300_000, ge=50, le=3_600_000, description="Largest `X-Deadline-Ms` of a claim, milliseconds."
+    )
+    default_claim_deadline_ms: int = Field(
+        default=120_000,
+        ge=50,
+        le=3_600_000,
+        validate_default=True,
+        description="Milliseconds from the first byte to the answer where a claim has no `X-Deadline-Ms`. Photos that "
+        "are not done by then are told so, the others are answered.",
+    )
     body_timeout_s: float = Field(
         default=20.0,
         gt=0,
@@ -316,12 +334,13 @@ class Settings(BaseSettings):
     def _home(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser()
 
-    @field_validator("default_deadline_ms")
+    @field_validator("default_deadline_ms", "default_claim_deadline_ms")
     @classmethod
     def _deadlines_fit(cls, value: int, known: ValidationInfo) -> int:
-        largest = known.data.get("max_deadline_ms", value)
+        name = str(known.field_name)
+        largest = known.data.get(limit := name.replace("default", "max"), value)
         if value > largest:
-            raise ValueError(f"default_deadline_ms ({value}) is over max_deadline_ms ({largest}): lower it")
+            raise ValueError(f"{name} ({value}) is over {limit} ({largest}): lower it")
         return value
 
     @property

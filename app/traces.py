@@ -21,6 +21,7 @@ from app.lane import Batch
 from app.trail import Ended, Step, Trail
 
 PREDICTOR = "carlens.predictor"
+PHOTO = "carlens.photo"
 EXPORTERS = "opentelemetry_traces_exporter"
 PROTOCOLS = {"http/protobuf": "otlp_proto_http", "grpc": "otlp_proto_grpc"}
 
@@ -90,6 +91,8 @@ class Traces:
 
     def _step(self, step: Step, trail: Trail, within: Context) -> None:
         attributes: dict[str, AttributeValue] = {} if step.predictor is None else {PREDICTOR: step.predictor}
+        if step.photo is not None:
+            attributes[PHOTO] = step.photo
         links: list[Link] = []
         if step.batch is not None and step.batch.size > 1:
             links = [Link(self._batch(step.batch, step, trail, within))]

@@ -8,13 +8,15 @@ from app.lane import Batch
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`began` and `ended` are seconds of the path's clock; `batch` is the one that a `device` step was part of."""
+    """`began` and `ended` are seconds of the path's clock; `batch` is the one that a `device` step was part of; `photo`
+    the number of the photo, from 0, where the request has several."""
 
     stage: str
     began: float
     ended: float
     predictor: str | None = None
     batch: Batch | None = None
+    photo: int | None = None
 
     @property
     def name(self) -> str:
@@ -29,17 +31,25 @@ class Trail:
     received_bytes: int | None = None
     ahead_ns: int = field(default_factory=lambda: time.time_ns() - time.monotonic_ns())
     """What the wall clock is ahead of the path's."""
+    photo: int | None = None
+    photos: int | None = None
+    """How many there were, where a request may have several."""
+
+    def of(self, photo: int) -> "Trail":
+        """The same trail, on which this photo's steps are written with its number."""
+        return Trail(self.steps, ahead_ns=self.ahead_ns, photo=photo)
 
     def add(
         self, stage: str, began: float, ended: float, predictor: str | None = None, batch: Batch | None = None
     ) -> float:
         """Returns how long it took, in milliseconds."""
-        self.steps.append(Step(stage, began, ended, predictor, batch))
+        self.steps.append(Step(stage, began, ended, predictor, batch, self.photo))
         return round((ended - began) * 1000, 2)
 
     @property
     def milliseconds(self) -> dict[str, float]:
-        """By step, in the order in which they ended; what was done several times, for several regions, is summed."""
+        """By step, in the order in which they ended; what was done several times, for several regions or
+        photos, is summed."""
         summed: dict[str, float] = {}
         for step in self.steps:
             summed[step.name] = summed.get(step.name, 0.0) + (step.ended - step.began) * 1000

@@ -1,7 +1,7 @@
 """The texts of summaries, one table per language: `models/languages/CODE.toml`."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,9 @@ class Language:
     places: Mapping[str, str]
     grades: Mapping[str, str]
     pairs: Mapping[str, Mapping[str, str]]
+    colors: Mapping[str, str]
+    types: Mapping[str, str]
+    doubts: Mapping[str, str]
 
     def damage(self, label: str, part: str | None = None, grade: str | None = None) -> str:
         """A damage in a few words: `moderate dent on the front left door`."""
@@ -30,6 +33,21 @@ class Language:
         place = self.places.get(part or "", self.lines["place"].format(part=_plain(part or "")))
         key = ("placed" if part else "alone") + ("_graded" if grade else "")
         return self.lines[key].format(damage=name, place=place, grade=graded)
+
+    def color(self, label: str) -> str:
+        return self.colors.get(label, _plain(label))
+
+    def type(self, label: str) -> str:
+        return self.types.get(label, _plain(label))
+
+    def doubt(self, reason: str, groups: Sequence[tuple[str, Sequence[int]]]) -> str:
+        """Why photos may not show one vehicle; `groups`: what is said, and by which photos, counted from 0. People
+        count them from 1: `the photos seem to show different models: Audi R8 (photos 1, 2), BMW X5 (photo 3)`."""
+        told = []
+        for name, photos in groups:
+            numbers = ", ".join(str(index + 1) for index in photos)
+            told.append(self.doubts["photo" if len(photos) == 1 else "photos"].format(name=name, numbers=numbers))
+        return self.doubts[reason].format(groups=", ".join(told))
 
 
 @cache
@@ -45,7 +63,7 @@ def language(code: str = DEFAULT) -> Language:
     if code not in codes():
         raise KeyError(f"no texts in {code!r}: there are {', '.join(codes())}")
     table = tomllib.loads((FOLDER / f"{code}.toml").read_text(encoding="utf-8"))
-    return Language(code, table["lines"], table["damages"], table["places"], table["grades"], table["pairs"])
+    return Language(code=code, **table)
 
 
 def _plain(label: str) -> str:

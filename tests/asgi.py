@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,8 +49,10 @@ async def talk(
     path: str = "/photo",
     method: str = "POST",
     query: str = "",
+    heard: Callable[[Message], None] = lambda message: None,
 ) -> Answer:
-    """One request. Header names and values go as latin-1; nothing is added, not even a Content-Length."""
+    """One request. Header names and values go as latin-1; nothing is added, not even a Content-Length. `heard` is told
+    of every message that comes back, when it comes."""
     answer = Answer()
     supply = _supply(messages)
 
@@ -68,6 +70,7 @@ async def talk(
         else:
             answer.body += message.get("body", b"")
             answer.complete = not message.get("more_body", False)
+        heard(message)
 
     scope: Scope = {
         "type": "http",

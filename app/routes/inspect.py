@@ -1,7 +1,6 @@
 """`POST /v1/inspect`: several predictors' answers from one decode; one that fails does not take the others along."""
 
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -9,11 +8,11 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from app import errors, schemas
+from app import errors, inspected, schemas
 from app.accept import language
-from app.ask import Answer, Ask
+from app.ask import Answer
 from app.door import Door, Visit
-from app.options import chosen, from_query, inspect_options, task
+from app.options import from_query, inspect_options
 from app.pipeline import Seen
 from app.routes.predict import (
     EXAMPLE_IMAGE,
@@ -31,8 +30,6 @@ from models.join import Join
 from models.language import codes
 from models.language import language as texts
 from models.predictor import Options
-
-log = logging.getLogger("carlens")
 
 DESCRIPTION = (
     "Asks several predictors about one photo, which is decoded once. `tasks` says which; without it all are asked. "
@@ -57,15 +54,15 @@ HEADERS = {
 }
 
 
-def router(settings: Settings, predictors: Mapping[str, AnyPredictor], door: Door) -> APIRouter:
+def router(
+    settings: Settings, predictors: Mapping[str, AnyPredictor], door: Door, envelope: type[BaseModel]
+) -> APIRouter:
     routes = APIRouter(tags=["predictions"])
     read = from_query(inspect_options(predictors.values()))
     joins = door.pipeline.joins
 
     async def inspect(request: Request, options: Annotated[Options, Depends(read)]) -> Response:
-        named = getattr(options, "tasks", None)
-        able = [name for name in predictors if named or door.shelf.offers(name)] or predictors
-        asks = [task(predictors[name], options) for name in chosen(named, able)]
+        asks = inspected.asked(options, predictors, door.shelf)
         visit = await door.enter(request, asks)
         taken = {ask.name: ask for ask in visit.asks}
         asks = [taken.get(ask.name, ask) for ask in asks]
@@ -77,11 +74,9 @@ def router(settings: Settings, predictors: Mapping[str, AnyPredictor], door: Doo
         problems = {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, errors.Problem)}
         if not answers:
             raise problems[asks[0].name]
-        _log(visit, problems)
+        inspected.log_failures(visit.call.request_id, problems)
         for one in seen.each[1:]:  # the first one's are those of the photo
-            _log(
-                visit, {name: problem for name, problem in one.outcomes.items() if isinstance(problem, errors.Problem)}
-            )
+            inspected.log_failures(visit.call.request_id, one.outcomes)
         timings = schemas.InspectTimings(
             receive=visit.receive_ms,
             decode=seen.decode_ms,
@@ -93,14 +88,12 @@ def router(settings: Settings, predictors: Mapping[str, AnyPredictor], door: Doo
         body = schemas.json_object(
             {
                 "request_id": json.dumps(visit.call.request_id).encode(),
-                "models": _models(asks),
+                "models": inspected.models(asks),
                 "image": schemas.json_of(schemas.image_info(seen.header)),
-                "results": schemas.json_object(
-                    {ask.name: answers[ask.name].json if ask.name in answers else b"null" for ask in asks}
-                ),
-                "problems": _told(visit, problems),
-                **_added(joins, together.added),
-                "left_out": json.dumps(together.left_out).encode(),
+                "results": inspected.results(asks, answers),
+                "problems": inspected.told(visit.call.request_id, problems),
+                **inspected.added(joins, together.added),
+                "left_out": inspected.left_out(together.left_out),
                 **({"vehicles": _vehicles(visit, seen, joins, together)} if every else {}),
                 "timings_ms": schemas.json_of(timings, exclude_none=True),
             }
@@ -108,7 +101,7 @@ def router(settings: Settings, predictors: Mapping[str, AnyPredictor], door: Doo
         headers = {"Server-Timing": _server_timing(timings), "Content-Language": told_in, "Vary": "Accept-Language"}
         return Response(body, media_type="application/json", headers=headers)
 
-    example = _example(predictors)
+    example = inspect_example(predictors)
     content = {"application/json": {"example": example}} if example else {}
     success = {"description": "The answers.", "headers": HEADERS, "content": content}
     call = photo_call(settings)
@@ -120,35 +113,11 @@ def router(settings: Settings, predictors: Mapping[str, AnyPredictor], door: Doo
         operation_id="inspect_photo",
         summary="Everything about one photo at once",
         description=DESCRIPTION,
-        response_model=schemas.inspect_model((one.specification for one in predictors.values()), joins),
+        response_model=envelope,
         responses={200: success, **errors.responses(*PHOTO_PROBLEMS)},
         openapi_extra=call,
     )
     return routes
-
-
-def _log(visit: Visit, outcomes: Mapping[str, Answer | errors.Problem]) -> None:
-    for name, outcome in outcomes.items():
-        if isinstance(outcome, errors.Problem) and outcome.status == 500:
-            log.error("request %s: %s of %s", visit.call.request_id, outcome.code, name, exc_info=outcome)
-
-
-def _models(asks: Sequence[Ask]) -> bytes:
-    infos = {ask.name: schemas.json_of(schemas.model_info(ask.name, ask.predictor.card)) for ask in asks}
-    return schemas.json_object(infos)
-
-
-def _told(visit: Visit, problems: Mapping[str, errors.Problem]) -> bytes:
-    return json.dumps({name: problem.body(visit.call.request_id) for name, problem in problems.items()}).encode()
-
-
-def _added(joins: Sequence[Join], given: Mapping[str, BaseModel], each: bool = False) -> dict[str, bytes]:
-    """The fields that the joins add to the photo's answer, or to each vehicle's; null where one gave nothing."""
-    fields: dict[str, Any] = {}
-    for join in joins:
-        if join.adds is not None and join.each == each:
-            fields |= given.get(join.name, join.adds()).model_dump(mode="json")
-    return {name: json.dumps(value, ensure_ascii=False).encode() for name, value in fields.items()}
 
 
 def _vehicles(visit: Visit, seen: Seen, joins: Sequence[Join], together: Joined) -> bytes:
@@ -165,8 +134,8 @@ def _vehicles(visit: Visit, seen: Seen, joins: Sequence[Join], together: Joined)
                         name: outcome.json if isinstance(outcome, Answer) else b"null"
                         for name, outcome in one.outcomes.items()
                     },
-                    **_added(joins, {name: given[number] for name, given in together.each.items()}, each=True),
-                    "problems": _told(visit, problems),
+                    **inspected.added(joins, {name: given[number] for name, given in together.each.items()}, each=True),
+                    "problems": inspected.told(visit.call.request_id, problems),
                 }
             )
         )
@@ -180,7 +149,8 @@ def _server_timing(timings: schemas.InspectTimings) -> str:
     return schemas.server_timing({**steps, "join": timings.join, "total": timings.total})
 
 
-def _example(predictors: Mapping[str, AnyPredictor]) -> dict[str, Any]:
+def inspect_example(predictors: Mapping[str, AnyPredictor]) -> dict[str, Any]:
+    """An answer as it may look, for the documentation; empty where no predictor has one."""
     told = {name: predictor.specification.example for name, predictor in predictors.items()}
     told = {name: example for name, example in told.items() if example}
     if not told:

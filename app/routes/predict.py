@@ -48,7 +48,12 @@ REQUEST_ID_HEADER = {
 
 def photo_call(settings: Settings) -> dict[str, Any]:
     """What the OpenAPI of every photo call has beside its options: the headers and the three forms of the body."""
-    deadline = {
+    parameters = [deadline_header(settings.default_deadline_ms, settings.max_deadline_ms), REQUEST_ID_HEADER]
+    return {"parameters": parameters, "requestBody": intake.request_body_openapi()}
+
+
+def deadline_header(default_ms: int, max_ms: int) -> dict[str, Any]:
+    return {
         "name": "X-Deadline-Ms",
         "in": "header",
         "required": False,
@@ -56,11 +61,10 @@ def photo_call(settings: Settings) -> dict[str, Any]:
         "schema": {
             "type": "integer",
             "minimum": 50,
-            "maximum": settings.max_deadline_ms,
-            "default": settings.default_deadline_ms,
+            "maximum": max_ms,
+            "default": default_ms,
         },
     }
-    return {"parameters": [deadline, REQUEST_ID_HEADER], "requestBody": intake.request_body_openapi()}
 
 
 def example_envelope(specification: Specification) -> dict[str, Any]:

@@ -22,6 +22,7 @@ OPERATIONS = {
     "annotate_damage": ("post", "/v1/damage/annotated"),
     "mask_damage": ("post", "/v1/damage/masks"),
     "inspect_photo": ("post", "/v1/inspect"),
+    "inspect_claim": ("post", "/v1/inspect/claim"),
     "list_models": ("get", "/v1/models"),
     "get_model": ("get", "/v1/models/{name}"),
     "health_live": ("get", "/health/live"),
@@ -111,7 +112,7 @@ def test_component_names_can_be_read() -> None:
         assert name.isalnum(), f"{name}: a generated client calls its class so"
 
 
-@pytest.mark.parametrize("path", ["/v1/damage", "/v1/inspect"])
+@pytest.mark.parametrize("path", ["/v1/damage", "/v1/inspect", "/v1/inspect/claim"])
 def test_examples_are_what_the_schema_says(path: str) -> None:
     jsonschema_rs = pytest.importorskip("jsonschema_rs")
     found = document()

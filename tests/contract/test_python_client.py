@@ -32,7 +32,8 @@ def client(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     had = subprocess.run([*tool, "--version"], capture_output=True, text=True, timeout=300, check=False)
     if had.returncode:
         pytest.skip(f"{GENERATOR} cannot be had: {had.stderr[-300:]}")
-    given = ["generate", "--meta", "none", "--path", str(root / "openapi" / "openapi.json"), "--output-path", str(folder / NAME)]
+    document = str(root / "openapi" / "openapi.json")
+    given = ["generate", "--meta", "none", "--path", document, "--output-path", str(folder / NAME)]
     config = ["--config", str(root / "openapi" / "examples" / "python-client.yaml")]
     done = subprocess.run([*tool, *given, *config], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

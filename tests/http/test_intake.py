@@ -366,8 +366,7 @@ def test_a_refusal_reaches_a_client_that_sends_everything_first(port: int, kind:
 
 def ask_deadline(value: str | None) -> float:
     headers = [] if value is None else [(b"x-deadline-ms", value.encode("latin-1"))]
-    settings = Settings(max_deadline_ms=30_000, default_deadline_ms=5_000)
-    return intake.deadline(Request({"type": "http", "headers": headers}), settings)
+    return intake.deadline(Request({"type": "http", "headers": headers}), 5_000, 30_000)
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,15 @@ def by_name(spans: Sequence[ReadableSpan], predictor: str | None = None) -> dict
     return {one.name: one for one in spans if (one.attributes or {}).get("carlens.predictor") in (predictor, None)}
 
 
+async def test_the_steps_of_a_claim_s_photos_are_numbered(exporter: InMemorySpanExporter) -> None:
+    async with running(application(Brightness(), traces=True)) as client:
+        exporter.clear()
+        await client.post("/v1/inspect/claim", files=[("file", ("a.jpg", photo()))] * 2)
+    steps = [(one.name, (one.attributes or {}).get("carlens.photo")) for one in exporter.get_finished_spans()]
+    assert {(name, number) for name in ("receive", "decode", "finish") for number in (0, 1)} <= set(steps)
+    assert ("POST /v1/inspect/claim", None) in steps
+
+
 async def test_a_request_is_a_span_and_each_step_one_below_it(exporter: InMemorySpanExporter) -> None:
     async with running(application(reader(), Finder((0, 0, 16, 16)), traces=True)) as client:
         exporter.clear()

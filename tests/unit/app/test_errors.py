@@ -22,6 +22,7 @@ AGREED = {
     "missing_image": 400,
     "empty_image": 400,
     "malformed_request": 400,
+    "too_many_photos": 400,
     "unauthenticated": 401,
     "forbidden": 403,
     "not_found": 404,

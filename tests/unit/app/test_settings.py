@@ -120,6 +120,8 @@ def test_the_default_deadline_is_within_the_largest() -> None:
     with pytest.raises(ValidationError, match="default_deadline_ms"):
         Settings(max_deadline_ms=5_000)
     assert Settings(max_deadline_ms=5_000, default_deadline_ms=5_000).default_deadline_ms == 5_000
+    with pytest.raises(ValidationError, match=r"default_claim_deadline_ms \(120000\) is over max_claim_deadline_ms"):
+        Settings(max_claim_deadline_ms=100_000)
 
 
 def test_settings_do_not_change() -> None:

@@ -21,3 +21,12 @@ def test_the_clocks_times_are_told_as_the_worlds() -> None:
     before = time.time_ns()
     assert abs(trail.wall_ns(time.monotonic()) - before) < 60e9  # the same minute, on any machine
     assert trail.wall_ns(3.5) - trail.wall_ns(1.0) == 2_500_000_000
+
+
+def test_several_photos_write_on_one_trail() -> None:
+    trail = Trail()
+    trail.add("receive", 1.0, 1.5)
+    trail.of(0).add("decode", 2.0, 2.5)
+    trail.of(1).add("decode", 2.0, 2.25)
+    assert [(step.stage, step.photo) for step in trail.steps] == [("receive", None), ("decode", 0), ("decode", 1)]
+    assert trail.milliseconds == {"receive": 500.0, "decode": 750.0}

@@ -1,0 +1,76 @@
+"""The photos of one claim on the straight path: each as soon as it has come, a few at a time, all by one deadline."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+
+from app.album import Album, Arrived, receive
+from app.ask import Call
+from app.door import Door, Visit, give_up
+from app.errors import DeadlineExceeded
+from app.settings import Settings
+
+WINDOW = 4
+"""Photos of one claim that are worked on at a time. With the one that is arriving these are all of which bytes are
+held, so a claim takes at most 5 times `max_body_bytes`; and who asks about one photo meanwhile waits behind 4."""
+
+Look = Callable[[Arrived, Call], Awaitable[None]]
+"""Inspects one photo, and tells what came of it itself. It raises nothing but a cancellation."""
+
+
+class Claiming:
+    """One claim. `run` ends when all photos were looked at; `done` are those, by index, when it ends or is given up."""
+
+    def __init__(self, request: Request, settings: Settings, door: Door, visit: Visit, album: Album) -> None:
+        self.album = album
+        self.done: set[int] = set()
+        self.whole = asyncio.Event()
+        """Set when the body has come to its end."""
+        self.receive_s = 0.0
+        self._request = request
+        self._settings = settings
+        self._door = door
+        self._visit = visit
+        self._free = asyncio.Semaphore(WINDOW)
+        self._looking: set[asyncio.Task[None]] = set()
+
+    async def run(self, look: Look) -> bool:
+        """Whether there was time for all of it. Raises what ends the whole claim: what is wrong with its form, and
+        `ClientGone` or `ClientDisconnect` where nobody waits for it."""
+        try:
+            await self._door.wait(self._request, self._visit, self._work(look), self.whole)
+        except DeadlineExceeded:
+            return False
+        finally:
+            for task in self._looking:
+                give_up(task)
+        return True
+
+    async def _work(self, look: Look) -> None:
+        clock = self._door.pipeline.clock
+        began = clock()
+
+        async def take(arrived: Arrived) -> None:
+            await self._free.acquire()
+            looking = self._door.begin(self._look(look, arrived))
+            self._looking.add(looking)
+            looking.add_done_callback(self._looking.discard)
+
+        trail = self._visit.call.trail
+        trail.received_bytes = await receive(self._request, self._settings, self.album, take)
+        trail.photos = len(self.album.names)
+        self.receive_s = clock() - began
+        self.whole.set()
+        if self._looking:
+            await asyncio.wait(self._looking)
+
+    async def _look(self, look: Look, arrived: Arrived) -> None:
+        call = self._visit.call
+        numbered = Call(f"{call.request_id}#{arrived.index}", call.deadline, call.trail.of(arrived.index))
+        try:
+            self._door.received(numbered, arrived.began, arrived.ended)
+            await look(arrived, numbered)
+            self.done.add(arrived.index)
+        finally:
+            self._free.release()

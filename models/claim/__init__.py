@@ -1,0 +1,1 @@
+"""What several photos of one claim tell together: pure functions over the answers to each photo."""
