@@ -22,7 +22,7 @@ from app.metrics import Metrics
 from app.middleware import RequestContext
 from app.pipeline import Pipeline
 from app.proof import Proof
-from app.routes import annotated, changes, docs, health, inspect, kserve, models, predict
+from app.routes import annotated, changes, docs, health, inspect, kserve, models, page, predict
 from app.routes import metrics as metrics_route
 from app.schemas import AnyPredictor
 from app.settings import Settings
@@ -160,6 +160,7 @@ def create_app(
     ):
         app.include_router(router)
     docs.install(app)
+    page.install(app, settings, asked, shelf)
     errors.install(app)
     secured.install(app, required=ring is not None)
     app.add_middleware(Access, ring=ring, limiter=Limits(settings))
