@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from app.schemas import AnyPredictor
 from app.settings import Settings
 from app.shelf import Entry, Shelf
 from models.predictor import Licence, State
@@ -91,15 +92,21 @@ def install(app: FastAPI, settings: Settings, names: Iterable[str], shelf: Shelf
 
 def _shown(entry: Entry, paths: Iterable[str]) -> Shown:
     predictor = entry.serving.predictor
-    card, below, options = predictor.card, f"/v1/{entry.name}/", list(predictor.specification.options.model_fields)
-    labels = card.labels.get("label", ()) if "min_score" in options else ()
-    colors = {label: predictor.color(number) for number, label in enumerate(labels)}
+    card, below = predictor.card, f"/v1/{entry.name}/"
     return Shown(
         summary=predictor.specification.summary,
         state=entry.condition,
         thresholds=card.thresholds,
-        colors={label: "#{:02x}{:02x}{:02x}".format(*color) for label, color in colors.items()},
-        options=options,
+        colors=colors(predictor),
+        options=list(predictor.specification.options.model_fields),
         calls=[path.removeprefix(below) for path in paths if path.startswith(below)],
         licence=card.licence,
     )
+
+
+def colors(predictor: AnyPredictor) -> dict[str, str]:
+    """By label, `#rrggbb` as in pictures; none where answers have no places, and so no scores to choose from."""
+    if "min_score" not in predictor.specification.options.model_fields:
+        return {}
+    labels = predictor.card.labels.get("label", ())
+    return {label: "#{:02x}{:02x}{:02x}".format(*predictor.color(number)) for number, label in enumerate(labels)}
