@@ -120,7 +120,7 @@ function chip(layer, label, sure, redone) {
 function slider(layers, redo) {
   const own = Math.min(...layers.filter(isOn).flatMap((layer) => layer.finds.map((one) => one.least)), 1);
   const start = Math.round(100 * (own === 1 ? PLAIN : own));
-  const out = el("output", { htmlFor: "least" });
+  const out = el("output", { htmlFor: "least", "aria-live": "off" });
   const reset = el("button", { type: "button", class: "quiet", id: "advised" }, "As advised");
   const input = el("input", { type: "range", id: "least", min: 100 * FAINTEST, max: 100, step: 1 });
   const tell = () => {

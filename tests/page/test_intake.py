@@ -118,7 +118,7 @@ def test_a_photo_that_the_browser_cannot_show_is_shown_as_the_service_sees_it(se
     pillow_heif.register_heif_opener()
     seen.send({"name": "phone.heic", "mimeType": "image/heic", "buffer": halves(640, 480, "HEIF")})
     seen.answered()
-    seen.page.wait_for_function("document.querySelector('.frame img')?.naturalWidth === 640")
+    seen.page.wait_for_function("() => document.querySelector('.frame img')?.naturalWidth === 640")
     assert seen.drawn() == ["dent", "scratch"]
     assert "POST /v1/damage/annotated?min_score=1&max_detections=1&masks=none" in seen.requests
     assert brightness(seen) == pytest.approx((30, 87), abs=12), "upright, and without shapes of its own"
