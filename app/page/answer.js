@@ -38,7 +38,7 @@ function finds(layer, pick, lower) {
   const fainter = layer.finds.filter((one) => !reaches(one)).length;
   const show = el("button", { type: "button", class: "quiet", onclick: () => lower(FAINTEST) }, "Show");
   const more = fainter > 0 && el("p", { class: "fine" }, `${count(fainter, "fainter one")} below that score`, show);
-  if (!sure.length) return [el("p", { class: "none" }, "Nothing at this score."), more];
+  if (!sure.length) return [el("p", { class: "none" }, fainter ? "Nothing at this score." : "Nothing seen."), more];
   const items = sure.map((one) => {
     const dot = el("i", { class: "dot" });
     dot.style.background = one.color;
@@ -65,9 +65,11 @@ function finds(layer, pick, lower) {
 
 function damage(result, layer) {
   const sure = result.damaged;
+  const likely = result.damaged_score > 0.5;
+  const [kind, verdict] = sure ? ["bad", "Damaged"] : likely ? ["", "Perhaps damaged"] : ["good", "No damage that is sure enough"];
   return card(
     "Damage",
-    el("p", { class: `verdict ${sure ? "bad" : "good"}` }, sure ? "Damaged" : "No damage that is sure enough"),
+    el("p", { class: `verdict ${kind}` }, verdict),
     typeof result.damaged_score === "number" &&
       el("ul", { class: "bars" }, bar("Probability of damage", result.damaged_score, sure ? "bad" : "")),
     el("div", { "data-finds": layer.name }),

@@ -30,7 +30,7 @@ export function tell(served) {
   const ready = Object.values(served.models).map((model) => el("li", {}, model.summary));
   byId("served").replaceChildren(...ready);
   const terms = [...new Set(Object.values(served.models).map((model) => model.licence.weights))];
-  byId("terms").textContent = terms.length ? `The models’ weights: ${terms.join("; ")}.` : "";
+  byId("terms").textContent = terms.length ? `The weights of the models: ${terms.join("; ")}.` : "";
 }
 
 /** Says that a key will be asked for: with the first photo, not before. */

@@ -15,7 +15,7 @@ import { rollup } from "./rollup.js";
 import { strip } from "./strip.js";
 import { timings } from "./timings.js";
 
-const state = { photos: [], current: null, layers: [], claim: null, busy: false, visit: new AbortController() };
+const state = { photos: [], current: null, layers: [], claim: null, claimed: [], busy: false, visit: new AbortController() };
 const stage = new Stage(byId("stage"), pick);
 let service = null; // what is served, once it is known
 
@@ -58,8 +58,9 @@ async function ask(photos, all) {
   if (all) {
     const claim = await asking.together(sendable, service, listen, signal);
     if (signal.aborted) return;
-    state.claim = claim && sendable.length === state.photos.length ? claim : null;
-    state.busy = false;
+    // Photos may have been added meanwhile: then it is not of all of them.
+    const whole = claim && photos.length === state.photos.length;
+    Object.assign(state, { claim: whole ? claim : null, claimed: sendable, busy: false });
     if (claim) announce("All photos are summed up.");
   } else {
     await asking.each(sendable, service, listen, signal);
@@ -89,9 +90,9 @@ function set(photo, now) {
 
 function overview() {
   if (!service) return;
-  const { photos, claim, busy } = state;
+  const { photos, claim, claimed, busy } = state;
   const able = service.calls.includes("inspect/claim") && photos.length <= asking.MOST;
-  rollup({ photos, claim, busy, able, ask: () => ask([...photos], true), choose, served: service });
+  rollup({ photos, claim, claimed, busy, able, ask: () => ask([...photos], true), choose, served: service });
 }
 
 function choose(photo) {
@@ -108,6 +109,7 @@ async function show(photo) {
   if (photo.state !== "answered") {
     state.layers = [];
     fill(byId("layers"));
+    byId("layers").removeAttribute("aria-busy");
     const waiting = el("div", { class: "card waiting" }, el("p", {}, "Looking at the photo …"), el("div", { class: "shimmer" }));
     fill(panel, photo.state === "failed" ? note(photo.problem, () => ask([photo], false)) : waiting);
     return picture(photo);
@@ -116,12 +118,13 @@ async function show(photo) {
   const below = [photo.answer.timings_ms && timings(photo.answer.timings_ms), downloads(photo, state.layers, service)];
   fill(panel, answer.cards(photo.answer, state.layers, service), below);
   layers(photo);
+  const ahead = faints(photo, state.layers.filter(isOn));
   await picture(photo);
-  for (const layer of state.layers.filter(isOn)) faint(photo, layer.name);
+  await ahead;
 }
 
 function layers(photo) {
-  controls(byId("layers"), state.layers, draw, (layer) => faint(photo, layer.name));
+  controls(byId("layers"), state.layers, draw, (layer) => faints(photo, [layer]));
 }
 
 async function picture(photo) {
@@ -135,11 +138,22 @@ async function picture(photo) {
     why = `${told(error).title}: there is no picture of this photo.`;
   }
   if (photo !== state.current) return;
+  if (url && url !== photo.thumb) {
+    photo.thumb = url;
+    strip(state.photos, state.current, choose);
+  }
   stage.show(url, size, why);
   draw();
 }
 
-/** Fetches, once, what is under the thresholds of a layer's classes, so that the slider never has to ask. */
+/** Fetches, once, what is under the thresholds of the layers' classes, so that the slider never has to ask. */
+async function faints(photo, wanted) {
+  const place = byId("layers");
+  place.setAttribute("aria-busy", "true");
+  await Promise.all(wanted.map((layer) => faint(photo, layer.name)));
+  if (photo === state.current) place.removeAttribute("aria-busy");
+}
+
 async function faint(photo, name) {
   if (photo.fainter[name] || !service.models[name]?.options.includes("min_score")) return;
   photo.fainter[name] = [];
@@ -169,7 +183,7 @@ function pick(found) {
   if (layer && !isOn(layer)) {
     view.on[layer.name] = true;
     layers(state.current);
-    faint(state.current, layer.name);
+    faints(state.current, [layer]);
     document.querySelector(`[data-pick="${found}"]`)?.focus();
   }
   const visible = new Set(state.layers.flatMap(shown).map((one) => one.key));

@@ -16,6 +16,7 @@ export class Photo {
     this.url = URL.createObjectURL(file);
     this.own = shows(this.url);
     this.instead = null;
+    this.thumb = this.url;
   }
 
   /** An address of a picture of it that this browser shows, upright; null where there is none yet. */

@@ -4,8 +4,8 @@ import { views } from "./compass.js";
 import { bar, byId, capital, card, count, duration, el, fill, percent, words } from "./dom.js";
 import { button, call, curl, json, save } from "./downloads.js";
 
-/** Shows the claim, or offers to ask for one (`ask`), or says that it is being made; nothing for a single photo. */
-export function rollup({ photos, claim, busy, able, ask, choose, served }) {
+/** Shows the claim, which is about the photos in `claimed`, or offers to ask for one (`ask`), or says that it is being made; nothing for a single photo. */
+export function rollup({ photos, claim, claimed, busy, able, ask, choose, served }) {
   const place = byId("rollup");
   if (photos.length < 2) return fill(place);
   const done = photos.filter((photo) => photo.state === "answered" || photo.state === "failed").length;
@@ -19,7 +19,7 @@ export function rollup({ photos, claim, busy, able, ask, choose, served }) {
     return fill(place, card("All photos together", el("p", {}, "One summary of the vehicle over all of its photos."), offer));
   }
   const told = claim.claim;
-  const jump = (indices) => indices.map((index) => photoLink(photos, index, choose));
+  const jump = (indices) => indices.map((index) => photoLink(claimed[index], photos, choose));
   const { covered, missing } = told.views ?? { covered: {}, missing: [] };
   fill(
     place,
@@ -39,7 +39,7 @@ export function rollup({ photos, claim, busy, able, ask, choose, served }) {
         button("Summary as JSON", () => save(json(claim), "claim.json")),
         claim.timings_ms?.total !== undefined && el("span", { class: "fine" }, `${duration(claim.timings_ms.total)} in the service`),
       ),
-      call(curl(photos.map((photo) => photo.file), "v1/inspect/claim")),
+      call(curl(claimed.map((photo) => photo.file), "v1/inspect/claim")),
     ),
   );
 }
@@ -96,5 +96,7 @@ function doubts({ doubts: all, one_vehicle: same }, jump) {
   return lines.length ? el("div", { class: "doubts" }, el("h4", {}, "Doubts"), el("ul", {}, lines)) : null;
 }
 
-const photoLink = (photos, index, choose) =>
-  el("button", { type: "button", class: "link", "aria-label": `Photo ${index + 1}`, onclick: () => choose(photos[index]) }, `#${index + 1}`);
+function photoLink(photo, photos, choose) {
+  const number = photos.indexOf(photo) + 1;
+  return el("button", { type: "button", class: "link", "aria-label": `Photo ${number}`, onclick: () => choose(photo) }, `#${number}`);
+}

@@ -17,7 +17,7 @@ export function strip(photos, current, choose) {
 
 function thumb(photo, index, current, choose) {
   const label = `Photo ${index + 1}, ${photo.name}: ${STATES[photo.state]}`;
-  const picture = el("img", { src: photo.url, alt: "", decoding: "async", onerror: (event) => event.target.remove() });
+  const picture = el("img", { src: photo.thumb, alt: "", decoding: "async", onerror: (event) => event.target.remove() });
   return el(
     "li",
     {},

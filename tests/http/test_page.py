@@ -1,6 +1,7 @@
 """`GET /` and what the page loads: files of our own under a strict policy, and what it must know of what is served."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -11,25 +12,21 @@ from PIL import Image
 
 from app.routes import page
 from models.answers import Box, PolygonMask
-from models.drawing import Drawn
 from models.predictor import Card
 from models.predictors.damage import Damage, DamageAnswer, Detection
-from models.predictors.instances import Instance, InstancesOptions
+from models.predictors.instances import Instance
 from models.predictors.parts import Parts, PartsAnswer
 from models.predictors.vehicles import Vehicle, Vehicles, VehiclesAnswer
-from models.predictors.weighted import WeightedPredictor
 from tests.fakes import Brightness
 from tests.gateway import problem, serving
 from tests.keyed import bearer, key
 
-pytestmark = pytest.mark.anyio
-
 ROOT = Path(__file__).resolve().parents[2]
 LINK = re.compile(r"""(?:src|href)="([^"]+)\"""")
 IMPORT = re.compile(r"""from "([^"]+)";""")
-BOX = Box(x1=1, y1=2, x2=30, y2=40)
 
 
+@pytest.mark.anyio
 async def test_the_page_and_all_it_loads_come_from_here() -> None:
     async with serving(Brightness()) as client:
         response = await client.get("/")
@@ -49,6 +46,7 @@ async def test_the_page_and_all_it_loads_come_from_here() -> None:
     assert loaded == {path.name for path in page.FOLDER.iterdir()} - {"index.html"}
 
 
+@pytest.mark.anyio
 async def test_nothing_is_written_into_the_page_or_asked_of_others() -> None:
     async with serving(Brightness()) as client:
         response = await client.get("/")
@@ -64,6 +62,7 @@ async def test_nothing_is_written_into_the_page_or_asked_of_others() -> None:
         assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text), path.name
 
 
+@pytest.mark.anyio
 async def test_a_browser_keeps_the_page_and_asks_whether_it_changed() -> None:
     async with serving(Brightness()) as client:
         for address in ("/", "/page/assets/main.js"):
@@ -76,6 +75,7 @@ async def test_a_browser_keeps_the_page_and_asks_whether_it_changed() -> None:
             assert head.headers["content-length"] == first.headers["content-length"]
 
 
+@pytest.mark.anyio
 async def test_what_is_not_there_is_a_problem_here_too() -> None:
     async with serving(Brightness()) as client:
         for path in ("/page/assets/none.js", "/page/assets/..%2fmain.py", "/page/assets/", "/page"):
@@ -83,6 +83,7 @@ async def test_what_is_not_there_is_a_problem_here_too() -> None:
         assert problem(await client.post("/")) == (405, "method_not_allowed")
 
 
+@pytest.mark.anyio
 async def test_where_there_are_keys_the_page_is_open_and_what_is_served_is_not(tmp_path: Path) -> None:
     token = key(tmp_path / "keys.toml", "visitor", "predict")
     async with serving(Brightness(), keys_file=tmp_path / "keys.toml") as client:
@@ -92,6 +93,7 @@ async def test_where_there_are_keys_the_page_is_open_and_what_is_served_is_not(t
         assert (await client.get("/page/served", headers=bearer(token))).status_code == 200
 
 
+@pytest.mark.anyio
 async def test_the_page_is_told_what_is_served() -> None:
     class Rated(Brightness):
         card = Card(labels={"label": ["dark", "bright"]}, thresholds={"dark": 0.25})
@@ -116,34 +118,29 @@ async def test_the_page_is_told_what_is_served() -> None:
     assert not [path for path in document["paths"] if path.startswith("/page") or path == "/"]
 
 
-def drawn(predictor: WeightedPredictor[Any, Any], answer: Any) -> list[Drawn]:
-    return list(predictor.shapes(answer))
+MASK = PolygonMask(polygons=[[1, 2, 30, 2, 30, 40]])
+THING: dict[str, Any] = {"score": 0.9, "box": Box(x1=1, y1=2, x2=30, y2=40), "area_fraction": 0.1}
 
 
-@pytest.mark.parametrize("made", [Damage, Parts, Vehicles])
-async def test_the_page_has_the_colours_of_the_pictures(made: type[WeightedPredictor[Any, Any]]) -> None:
+def damages(labels: list[str]) -> DamageAnswer:
+    found = [Detection(label=label, mask=MASK, **THING) for label in labels]
+    return DamageAnswer(damaged=True, damaged_score=None, counts={}, detections=found)
+
+
+def parts(labels: list[str]) -> PartsAnswer:
+    return PartsAnswer(parts=[Instance(label=label, mask=MASK, **THING) for label in labels])
+
+
+def vehicles(labels: list[str]) -> VehiclesAnswer:
+    return VehiclesAnswer(vehicles=[Vehicle(type=label, main=True, **THING) for label in labels])
+
+
+@pytest.mark.parametrize(("made", "answer"), [(Damage, damages), (Parts, parts), (Vehicles, vehicles)])
+def test_the_page_has_the_colours_of_the_pictures(made: Any, answer: Callable[[list[str]], Any]) -> None:
     predictor = made()
     labels = predictor.manifest.labels["label"]
-    mask = PolygonMask(polygons=[[1, 2, 30, 2, 30, 40]])
-    fields: dict[str, Any] = {"score": 0.9, "box": BOX, "area_fraction": 0.1}
-    answers = {
-        Damage: lambda: DamageAnswer(
-            damaged=True,
-            damaged_score=None,
-            counts={},
-            detections=[Detection(label=label, mask=mask, **fields) for label in labels],
-        ),
-        Parts: lambda: PartsAnswer(parts=[Instance(label=label, mask=mask, **fields) for label in labels]),
-        Vehicles: lambda: VehiclesAnswer(vehicles=[Vehicle(type=label, main=True, **fields) for label in labels]),
-    }
-    pictured = [one.color for one in drawn(predictor, answers[made]())]
-    assert page.colors(predictor) == {
-        label: "#{:02x}{:02x}{:02x}".format(*color)
-        for label, color in zip(labels, pictured, strict=True)
-        if isinstance(color, tuple)
-    }
-    assert len(page.colors(predictor)) == len(labels)
-    assert issubclass(predictor.specification.options, InstancesOptions) or made is Vehicles
+    pictured = {label: one.color for label, one in zip(labels, predictor.shapes(answer(labels)), strict=True)}
+    assert page.colors(predictor) == {label: "#{:02x}{:02x}{:02x}".format(*color) for label, color in pictured.items()}
 
 
 def test_the_page_is_small() -> None:

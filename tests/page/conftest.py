@@ -12,6 +12,7 @@ import pytest
 from tests.fakes import photo
 from tests.page.service import serving
 
+ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 RED, GREEN, BLUE = (200, 30, 30), (30, 200, 30), (30, 30, 200)
@@ -63,7 +64,11 @@ class Seen:
     def answered(self) -> None:
         """Waits until the photo on view has its answer, and the fainter finds are there too."""
         self.page.locator("#answer .times").wait_for()
-        self.page.wait_for_load_state("networkidle")
+        self.settled()
+
+    def settled(self) -> None:
+        """Waits for what the page still asks in the background."""
+        self.page.locator("#layers[aria-busy]").wait_for(state="detached")
 
     def texts(self, selector: str) -> list[str]:
         return [str(text).strip() for text in self.page.locator(selector).all_inner_texts()]
@@ -73,7 +78,9 @@ class Seen:
         return sorted(self.page.locator(".over .find").evaluate_all("all => all.map(one => one.dataset.label)"))
 
 
-def jpeg(name: str = "car.jpg", color: tuple[int, int, int] = RED, width: int = 640, height: int = 480) -> dict[str, Any]:
+def jpeg(
+    name: str = "car.jpg", color: tuple[int, int, int] = RED, width: int = 640, height: int = 480
+) -> dict[str, Any]:
     return {"name": name, "mimeType": "image/jpeg", "buffer": photo(width, height, color=color)}
 
 

@@ -93,7 +93,7 @@ class FoundThings(Fixed):
         return [one for one in found if one.score >= (self.thresholds[one.label] if least is None else least)]
 
     def shapes(self, answer: Any) -> list[Drawn]:
-        found = answer.detections if isinstance(answer, DamageAnswer) else answer.parts
+        found: list[Any] = [*(answer.detections if isinstance(answer, DamageAnswer) else answer.parts)]
         return [
             Drawn(one.label, one.score, tuple(dict(one.box).values()), one.mask.polygons, self.labels.index(one.label))
             for one in found
@@ -114,7 +114,9 @@ class FakeDamage(FoundThings):
         graded = [one.model_copy(update={"severity": LabelScore(label=grades[one.label], score=0.8)}) for one in found]
         kept = self.kept(graded, options) if color != "blue" else []
         counts = {label: sum(one.label == label for one in kept) for label in self.labels}
-        return DamageAnswer(damaged=color != "blue", damaged_score=0.93, counts=counts, detections=kept)
+        return DamageAnswer(
+            damaged=color != "blue", damaged_score=0.93 if kept else 0.04, counts=counts, detections=kept
+        )
 
 
 class FakeParts(FoundThings):
@@ -170,7 +172,9 @@ class RustAnswer(BaseModel):
 
 class FakeRust(Fixed):
     def answer(self, color: str, header: Header, region: Region, options: Any) -> RustAnswer:
-        return RustAnswer(rusty=True, stage=Scored(label="deep_rust", score=0.8, scores={"deep_rust": 0.8, "none": 0.2}))
+        return RustAnswer(
+            rusty=True, stage=Scored(label="deep_rust", score=0.8, scores={"deep_rust": 0.8, "none": 0.2})
+        )
 
 
 def predictors() -> dict[str, Fixed]:

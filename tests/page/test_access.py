@@ -123,8 +123,9 @@ def test_the_focus_is_always_to_be_seen(seen: Seen) -> None:
     for _ in range(12):
         seen.page.keyboard.press("Tab")
         ring = seen.page.evaluate(
-            """() => [document.activeElement, document.activeElement.closest("label")].some((one) =>
-                one && getComputedStyle(one).outlineStyle !== "none" && parseFloat(getComputedStyle(one).outlineWidth) > 0)"""
+            """() => [document.activeElement, document.activeElement.closest("label")]
+                .map((one) => one && getComputedStyle(one))
+                .some((style) => style && style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0)"""
         )
         assert ring, focused(seen)
 

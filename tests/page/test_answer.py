@@ -67,6 +67,18 @@ def test_a_task_that_failed_does_not_hide_the_others(seen: Seen) -> None:
     assert seen.drawn() == ["dent", "scratch"]
 
 
+def test_what_is_likely_and_not_sure_is_called_so(seen: Seen) -> None:
+    def unsure(route: Any) -> None:
+        told = route.fetch().json()
+        told["results"]["damage"] |= {"damaged": False, "damaged_score": 0.61}
+        route.fulfill(json=told)
+
+    seen.page.route("**/v1/inspect", unsure)
+    seen.send(jpeg())
+    seen.answered()
+    assert seen.texts(".verdict") == ["Perhaps damaged"]
+
+
 def test_no_damage_is_said_as_plainly(seen: Seen) -> None:
     seen.send(jpeg(color=BLUE))
     seen.answered()
@@ -121,7 +133,7 @@ def test_another_layer_is_asked_for_what_is_faint_once_it_is_on(seen: Seen) -> N
     seen.answered()
     assert seen.requests == ["POST /v1/inspect", "POST /v1/damage?min_score=0.2&max_detections=100"]
     seen.page.get_by_role("checkbox", name="Parts 2").check()
-    seen.page.wait_for_load_state("networkidle")
+    seen.settled()
     assert seen.drawn() == ["dent", "hood", "scratch", "wheel"]
     assert seen.requests[2:] == ["POST /v1/parts?min_score=0.2&max_detections=100"]
 

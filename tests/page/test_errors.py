@@ -82,7 +82,13 @@ def test_the_service_is_gone(visit: Callable[..., Seen], tmp_path: Path) -> None
 
 
 def test_a_service_that_is_busy_says_when_to_come_again(seen: Seen) -> None:
-    problem = {"code": "overloaded", "title": "Too many", "detail": "Many photos wait.", "status": 503, "request_id": "x"}
+    problem = {
+        "code": "overloaded",
+        "title": "Too many",
+        "detail": "Many photos wait.",
+        "status": 503,
+        "request_id": "x",
+    }
     headers = {"Retry-After": "7", "Content-Type": "application/problem+json"}
     seen.page.route("**/v1/inspect", lambda route: route.fulfill(status=503, json=problem, headers=headers))
     seen.send(jpeg())

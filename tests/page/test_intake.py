@@ -38,7 +38,7 @@ def halves(width: int, height: int, kind: str, **save: Any) -> bytes:
 def test_the_empty_page_says_what_it_is_for(seen: Seen) -> None:
     assert seen.page.get_by_role("heading", level=1).inner_text() == "See what a photo says about the car"
     assert "Damage on a car" in seen.texts("#served li")
-    assert seen.texts("#terms") == ["The models’ weights: Apache-2.0."]
+    assert seen.texts("#terms") == ["The weights of the models: Apache-2.0."]
     assert not seen.page.locator("#look").is_visible()
 
 

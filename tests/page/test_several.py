@@ -32,14 +32,18 @@ CLAIM: dict[str, Any] = {
     },
     "timings_ms": {"total": 812.0},
 }
-THREE = [jpeg("front.jpg", RED), jpeg("back.jpg", BLUE), {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"x"}]
+THREE = [
+    jpeg("front.jpg", RED),
+    jpeg("back.jpg", BLUE),
+    {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"x"},
+]
 BAD = {"code": "unsupported_media_type", "title": "?", "detail": "No photo.", "status": 415, "request_id": "x"}
 
 
 def all_settled(seen: Seen) -> None:
     seen.page.locator("#title").wait_for()
     seen.page.locator(".thumb.waiting, .thumb.looking, #answer[aria-busy=true]").first.wait_for(state="detached")
-    seen.page.wait_for_load_state("networkidle")
+    seen.settled()
 
 
 def can(seen: Seen, claims: bool) -> None:
@@ -92,7 +96,7 @@ def test_a_claim_answers_every_photo_and_sums_them_up(claims: Seen) -> None:
     assert "Red 98% · sedan 60%, not agreed" in text
     assert "No photo from: left, right." in text
     assert re.search(r"Front left\s+1 dent\s+#1", text)
-    assert re.search(r"View not clear\s+2 × scratch\s+#1\s*#2", text)
+    assert re.search(r"View not clear\s+2 \u00d7 scratch\s+#1\s*#2", text)
     assert "Photo 2 shows a blue car." in text
     assert "812 ms" in text
     views = claims.page.get_by_role("img", name="Views with photos: front left, back. Missing: left, right.")
@@ -110,14 +114,14 @@ def test_the_summary_leads_to_the_photo_it_speaks_of(claims: Seen) -> None:
     assert claims.drawn() == []
 
 
-def test_a_claim_that_fails_leaves_the_photos_to_be_asked_for_one_by_one(visit: Callable[..., Seen], service: str) -> None:
+def test_a_claim_that_fails_leaves_the_photos_to_be_asked_for_one_by_one(
+    visit: Callable[..., Seen], service: str
+) -> None:
     seen = visit(service)
     can(seen, claims=True)
     told = {"code": "prediction_failed", "title": "?", "detail": "?", "status": 500, "request_id": "x"}
     broken = f"event: problem\ndata: {json.dumps(told)}\n\n"
-    seen.page.route(
-        "**/v1/inspect/claim", lambda route: route.fulfill(body=broken, content_type="text/event-stream")
-    )
+    seen.page.route("**/v1/inspect/claim", lambda route: route.fulfill(body=broken, content_type="text/event-stream"))
     seen.open()
     seen.send(*THREE[:2])
     all_settled(seen)
@@ -175,7 +179,7 @@ def test_the_switches_hold_for_every_photo(alone: Seen) -> None:
     alone.page.get_by_role("checkbox", name="dent 1").uncheck()
     alone.page.get_by_role("button", name=re.compile("Photo 2")).click()
     alone.page.get_by_role("heading", name="two.jpg").wait_for()
-    alone.page.wait_for_load_state("networkidle")
+    alone.settled()
     assert alone.drawn() == ["scratch"]
 
 
