@@ -66,7 +66,11 @@ function finds(layer, pick, lower) {
 function damage(result, layer) {
   const sure = result.damaged;
   const likely = result.damaged_score > 0.5;
-  const [kind, verdict] = sure ? ["bad", "Damaged"] : likely ? ["", "Perhaps damaged"] : ["good", "No damage that is sure enough"];
+  const [kind, verdict] = sure
+    ? ["bad", "Damaged"]
+    : likely
+      ? ["", "Perhaps damaged"]
+      : ["good", "No damage that is sure enough"];
   return card(
     "Damage",
     el("p", { class: `verdict ${kind}` }, verdict),
@@ -89,7 +93,13 @@ function severity(result, _layer, name, _served, answer) {
       grades.map(([grade, score]) => {
         const fillIn = el("i");
         fillIn.style.opacity = Math.max(score, 0.06);
-        return el("li", { class: grade === label ? "is" : "" }, fillIn, el("span", {}, words(grade)), el("span", { class: "num" }, percent(score)));
+        return el(
+          "li",
+          { class: grade === label ? "is" : "" },
+          fillIn,
+          el("span", {}, words(grade)),
+          el("span", { class: "num" }, percent(score)),
+        );
       }),
     ),
     unsure && el("p", { class: "fine" }, "It takes for granted that there is damage, which is not sure here."),
@@ -106,13 +116,21 @@ function details(result, _layer, name) {
       best.label,
       el("b", { class: `badge ${recognised ? "yes" : "no"}` }, recognised ? "Recognised" : "Not recognised for sure"),
     ),
-    el("ul", { class: "bars" }, candidates.map((one) => bar(one.label, one.score))),
+    el(
+      "ul",
+      { class: "bars" },
+      candidates.map((one) => bar(one.label, one.score)),
+    ),
     makes.length > 1 &&
       el(
         "details",
         {},
         el("summary", {}, "By make"),
-        el("ul", { class: "bars" }, makes.map((one) => bar(one.make, one.score))),
+        el(
+          "ul",
+          { class: "bars" },
+          makes.map((one) => bar(one.make, one.score)),
+        ),
       ),
     region(result),
   );
@@ -133,7 +151,17 @@ function looks(result, _layer, name) {
         fact("Colour", [swatch, words(color.label)], color.score),
         fact("Type", [words(type.label)], type.score),
         fact("Seen from", [`the ${words(orientation.label)}`], orientation.score),
-        el("div", {}, el("dt", {}, "Angle"), el("dd", {}, `${Math.round(result.yaw_degrees)}°`, el("span", { class: "num" }, agreement(result.yaw_confidence)))),
+        el(
+          "div",
+          {},
+          el("dt", {}, "Angle"),
+          el(
+            "dd",
+            {},
+            `${Math.round(result.yaw_degrees)}°`,
+            el("span", { class: "num" }, agreement(result.yaw_confidence)),
+          ),
+        ),
       ),
       compass(result.yaw_degrees, result.yaw_confidence, words(orientation.label)),
     ),
@@ -148,7 +176,9 @@ const fact = (name, value, score) =>
 
 /** Any other predictor's answer: what was found, scored labels, plain values, whatever it has. */
 function other(result, layer, name, served) {
-  const parts = layer ? [el("div", { "data-finds": layer.name })] : Object.entries(result).map(([field, value]) => any(field, value));
+  const parts = layer
+    ? [el("div", { "data-finds": layer.name })]
+    : Object.entries(result).map(([field, value]) => any(field, value));
   const summary = served.models[name]?.summary;
   return card(title(name), summary && el("p", { class: "fine" }, summary), parts);
 }
@@ -156,28 +186,55 @@ function other(result, layer, name, served) {
 function any(field, value) {
   if (field === "region" || value === null) return null;
   if (value?.scores) {
-    const best = Object.entries(value.scores).sort((a, b) => b[1] - a[1]).slice(0, 4);
-    return [el("h4", {}, capital(words(field))), el("ul", { class: "bars" }, best.map(([label, score]) => bar(words(label), score)))];
+    const best = Object.entries(value.scores)
+      .sort((a, b) => b[1] - a[1])
+      .slice(0, 4);
+    return [
+      el("h4", {}, capital(words(field))),
+      el(
+        "ul",
+        { class: "bars" },
+        best.map(([label, score]) => bar(words(label), score)),
+      ),
+    ];
   }
   if (Array.isArray(value)) {
     const scored = value.filter((one) => typeof one?.score === "number");
-    if (scored.length && !list({ value })) return el("ul", { class: "bars" }, scored.map((one) => bar(words(one.label ?? one.make ?? "?"), one.score)));
+    if (scored.length && !list({ value }))
+      return el(
+        "ul",
+        { class: "bars" },
+        scored.map((one) => bar(words(one.label ?? one.make ?? "?"), one.score)),
+      );
     return plain(field, value.map(text).join(", "));
   }
   if (typeof value === "object") {
-    if (typeof value.label === "string") return plain(field, `${words(value.label)}${typeof value.score === "number" ? `, ${percent(value.score)}` : ""}`);
+    if (typeof value.label === "string")
+      return plain(field, `${words(value.label)}${typeof value.score === "number" ? `, ${percent(value.score)}` : ""}`);
     return null;
   }
   return plain(field, text(value));
 }
 
-const text = (value) => (typeof value === "number" ? String(Math.round(value * 1000) / 1000) : value === true ? "yes" : value === false ? "no" : typeof value === "object" ? JSON.stringify(value) : String(value));
+const text = (value) =>
+  typeof value === "number"
+    ? String(Math.round(value * 1000) / 1000)
+    : value === true
+      ? "yes"
+      : value === false
+        ? "no"
+        : typeof value === "object"
+          ? JSON.stringify(value)
+          : String(value);
 
-const plain = (field, value) => el("p", { class: "plain" }, el("span", {}, capital(words(field))), el("span", {}, value));
+const plain = (field, value) =>
+  el("p", { class: "plain" }, el("span", {}, capital(words(field))), el("span", {}, value));
 
 function region({ region: read }) {
   if (!read) return null;
-  const whose = { box: "the part that was named", vehicle: "the main vehicle alone", whole: "all of the photo" }[read.source];
+  const whose = { box: "the part that was named", vehicle: "the main vehicle alone", whole: "all of the photo" }[
+    read.source
+  ];
   return whose && el("p", { class: "fine" }, `Read from ${whose}.`);
 }
 

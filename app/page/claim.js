@@ -43,7 +43,12 @@ export async function together(photos, served, heard, signal) {
   const open = new Set(photos);
   if (served.calls.includes("inspect/claim") && photos.length <= MOST) {
     try {
-      claim = await stream(photos, served, (photo, answer, problem) => (open.delete(photo), heard(photo, answer, problem)), signal);
+      claim = await stream(
+        photos,
+        served,
+        (photo, answer, problem) => (open.delete(photo), heard(photo, answer, problem)),
+        signal,
+      );
     } catch (error) {
       if (error.name === "AbortError") return null;
       // Whatever it is, each photo by itself says what is wrong with it, or is answered.
@@ -54,10 +59,16 @@ export async function together(photos, served, heard, signal) {
 }
 
 async function stream(photos, served, heard, signal) {
-  const given = { body: form(...photos.map((photo) => photo.file)), accept: "text/event-stream", deadline: served.deadline_ms, signal };
+  const given = {
+    body: form(...photos.map((photo) => photo.file)),
+    accept: "text/event-stream",
+    deadline: served.deadline_ms,
+    signal,
+  };
   let whole = null;
   for await (const { name, data } of events(await request("v1/inspect/claim", given))) {
-    if (name === "photo") heard(photos[data.index], data.problem ? null : data, data.problem && new Problem(data.problem));
+    if (name === "photo")
+      heard(photos[data.index], data.problem ? null : data, data.problem && new Problem(data.problem));
     else if (name === "claim") whole = data;
     else if (name === "problem") throw new Problem(data);
   }

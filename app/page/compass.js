@@ -34,7 +34,12 @@ export function compass(yaw, confidence, label) {
   const [left, right] = [around(yaw + 7, 44), around(yaw - 7, 44)];
   return svg(
     "svg",
-    { class: "compass", viewBox: "0 0 100 100", role: "img", "aria-label": `Camera at the ${label}, ${Math.round(yaw)}°` },
+    {
+      class: "compass",
+      viewBox: "0 0 100 100",
+      role: "img",
+      "aria-label": `Camera at the ${label}, ${Math.round(yaw)}°`,
+    },
     svg("circle", { class: "ring", cx: 50, cy: 50, r: 42 }),
     svg("path", { class: "spread", d: sector(yaw - spread, yaw + spread, 36, 48) }),
     car(),

@@ -69,5 +69,11 @@ export function bar(label, share, extra = "") {
     svg("rect", { class: "rest", width: 100, height: 6 }),
     svg("rect", { class: "part", width: 100 * width, height: 6 }),
   );
-  return el("li", { class: `bar ${extra}` }, el("span", {}, label), el("span", { class: "num" }, percent(share)), track);
+  return el(
+    "li",
+    { class: `bar ${extra}` },
+    el("span", {}, label),
+    el("span", { class: "num" }, percent(share)),
+    track,
+  );
 }

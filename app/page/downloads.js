@@ -31,9 +31,15 @@ export function downloads(photo, layers, served) {
       "div",
       { class: "buttons" },
       drawable.length > 0 &&
-        button("Picture", fetched(`${stem}-annotated.jpg`, () => annotated(drawable, served), "image/jpeg")),
+        button(
+          "Picture",
+          fetched(`${stem}-annotated.jpg`, () => annotated(drawable, served), "image/jpeg"),
+        ),
       masked.map(({ name, title }) =>
-        button(`Masks of ${title.toLowerCase()}`, fetched(`${stem}-${name}-masks.png`, () => masks(name, served), "image/png")),
+        button(
+          `Masks of ${title.toLowerCase()}`,
+          fetched(`${stem}-${name}-masks.png`, () => masks(name, served), "image/png"),
+        ),
       ),
       button("Answer as JSON", () => save(json(photo.answer), `${stem}.json`)),
     ),
@@ -44,7 +50,11 @@ export function downloads(photo, layers, served) {
 
 /** The line that asks the same in a shell, with a button that copies it. */
 export function call(line) {
-  const code = el("code", { tabIndex: 0, role: "textbox", ariaReadOnly: "true", ariaLabel: "The same call in a shell" }, line);
+  const code = el(
+    "code",
+    { tabIndex: 0, role: "textbox", ariaReadOnly: "true", ariaLabel: "The same call in a shell" },
+    line,
+  );
   const copy = button("Copy", async () => {
     await copied(line, code);
     announce("Copied");

@@ -22,7 +22,11 @@ export class Stage {
     if (!url) return this.container.replaceChildren(el("p", { class: "blank" }, note));
     if (this.image.getAttribute("src") !== url) this.image.src = url;
     if (size) this.fit(size);
-    else this.image.decode().then(() => this.size ?? this.fit(natural(this.image)), () => null);
+    else
+      this.image.decode().then(
+        () => this.size ?? this.fit(natural(this.image)),
+        () => null,
+      );
     this.size = size;
     this.container.replaceChildren(this.frame);
   }
@@ -47,12 +51,19 @@ export class Stage {
     this.over.replaceChildren(...shapes, labels);
     const taken = [];
     for (const one of finds.toSorted((a, b) => b.score - a.score)) labels.append(this.label(one, unit, labels, taken));
-    this.over.classList.toggle("picking", finds.some((one) => one.key === view.picked));
+    this.over.classList.toggle(
+      "picking",
+      finds.some((one) => one.key === view.picked),
+    );
   }
 
   label(one, unit, labels, taken) {
     const group = svg("g", { class: marked("tag", one), "data-key": one.key });
-    const text = svg("text", { "font-size": LABEL * unit, fill: ink(one.color) }, `${words(one.label)} ${percent(one.score)}`);
+    const text = svg(
+      "text",
+      { "font-size": LABEL * unit, fill: ink(one.color) },
+      `${words(one.label)} ${percent(one.score)}`,
+    );
     group.append(text);
     labels.append(group); // its length is known once it is there
     const wide = text.getComputedTextLength() + 10 * unit;
@@ -69,7 +80,10 @@ export class Stage {
 function shape(one) {
   const { x1, y1, x2, y2 } = one.box;
   const box = `M${x1} ${y1}H${x2}V${y2}H${x1}Z`;
-  const outline = one.polygons.filter((ring) => ring.length >= 6).map(path).join("");
+  const outline = one.polygons
+    .filter((ring) => ring.length >= 6)
+    .map(path)
+    .join("");
   const drawn = outline || box;
   return svg(
     "g",
@@ -90,7 +104,15 @@ function path(ring) {
 
 /** Above the shape, else below, inside or beside it, within the photo; where it hides least of other labels. */
 function place({ x1, y1, x2, y2 }, wide, high, size, taken) {
-  const wanted = [[x1, y1 - high], [x1, y2], [x1, y1], [x2 - wide, y1 - high], [x2 - wide, y2], [x2, y1], [x1 - wide, y1]];
+  const wanted = [
+    [x1, y1 - high],
+    [x1, y2],
+    [x1, y1],
+    [x2 - wide, y1 - high],
+    [x2 - wide, y2],
+    [x2, y1],
+    [x1 - wide, y1],
+  ];
   for (let step = 1; step < 9; step++) wanted.push([x1, y1 - (step + 1) * high], [x1, y1 + step * high]);
   let best = null;
   let least = Infinity;

@@ -10,7 +10,7 @@ const WORDS = {
     "It may be down, or the connection was cut while the photo was on its way. Try again in a moment.",
     true,
   ],
-  unauthenticated: ["A key is needed", "Try again and enter the key that whoever runs the service gave you.", true],
+  unauthenticated: ["A key is needed", "Try again, and enter the key that you were given for this service.", true],
   forbidden: ["This key may not ask that", "Ask whoever runs the service for a key with the scope “predict”.", true],
   missing_image: ["No photo arrived", "Choose the photo again.", true],
   empty_image: ["This file is empty", "Choose another one, or copy it again from where it came.", false],

@@ -21,7 +21,11 @@ export function layersOf(photo, served) {
     if (!listed && !(result && Object.keys(model?.colors ?? {}).length)) continue;
     const sure = (listed ?? []).map((one, index) => find(name, model, one, index, summary));
     const faint = (photo.fainter[name] ?? []).map((one, index) => find(name, model, one, `faint-${index}`, new Map()));
-    layers.push({ name, title: capital(words(name)), finds: [...sure, ...faint.filter((one) => one.score < one.least)] });
+    layers.push({
+      name,
+      title: capital(words(name)),
+      finds: [...sure, ...faint.filter((one) => one.score < one.least)],
+    });
   }
   return layers;
 }
@@ -67,7 +71,10 @@ export function controls(container, layers, changed, switched) {
   if (!layers.length) return fill(container);
   const sets = el("div", { class: "sets" });
   const redo = () => {
-    fill(sets, layers.map((layer) => set(layer, redone, switched)));
+    fill(
+      sets,
+      layers.map((layer) => set(layer, redone, switched)),
+    );
     changed();
   };
   const redone = (id) => {
@@ -98,7 +105,12 @@ function set(layer, redone, switched) {
       el("input", { type: "checkbox", id, checked: on, onchange: flip }),
       el("span", {}, `${layer.title} `, el("span", { class: "num" }, String(sure.length))),
     ),
-    on && el("div", { class: "chips" }, labels.map((label) => chip(layer, label, sure, redone))),
+    on &&
+      el(
+        "div",
+        { class: "chips" },
+        labels.map((label) => chip(layer, label, sure, redone)),
+      ),
   );
 }
 
@@ -114,7 +126,14 @@ function chip(layer, label, sure, redone) {
   const dot = el("i", { class: "dot" });
   dot.style.background = these[0].color;
   const input = el("input", { type: "checkbox", id, checked: !view.off.has(key), onchange: flip });
-  return el("label", { class: "chip" }, input, dot, `${words(label)} `, el("span", { class: "num" }, String(these.length)));
+  return el(
+    "label",
+    { class: "chip" },
+    input,
+    dot,
+    `${words(label)} `,
+    el("span", { class: "num" }, String(these.length)),
+  );
 }
 
 function slider(layers, redo) {
@@ -156,6 +175,10 @@ function boxes(changed) {
 
 /** What is drawn, in a sentence. */
 export function sentence(layers) {
-  const parts = layers.filter(isOn).map((layer) => count(shown(layer).length, `thing of ${layer.title.toLowerCase()}`, `things of ${layer.title.toLowerCase()}`));
+  const parts = layers
+    .filter(isOn)
+    .map((layer) =>
+      count(shown(layer).length, `thing of ${layer.title.toLowerCase()}`, `things of ${layer.title.toLowerCase()}`),
+    );
   return parts.length ? `Photo with ${parts.join(", ")} marked` : "Photo";
 }

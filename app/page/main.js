@@ -15,7 +15,15 @@ import { rollup } from "./rollup.js";
 import { strip } from "./strip.js";
 import { timings } from "./timings.js";
 
-const state = { photos: [], current: null, layers: [], claim: null, claimed: [], busy: false, visit: new AbortController() };
+const state = {
+  photos: [],
+  current: null,
+  layers: [],
+  claim: null,
+  claimed: [],
+  busy: false,
+  visit: new AbortController(),
+};
 const stage = new Stage(byId("stage"), pick);
 let service = null; // what is served, once it is known
 
@@ -110,7 +118,12 @@ async function show(photo) {
     state.layers = [];
     fill(byId("layers"));
     byId("layers").removeAttribute("aria-busy");
-    const waiting = el("div", { class: "card waiting" }, el("p", {}, "Looking at the photo …"), el("div", { class: "shimmer" }));
+    const waiting = el(
+      "div",
+      { class: "card waiting" },
+      el("p", {}, "Looking at the photo …"),
+      el("div", { class: "shimmer" }),
+    );
     fill(panel, photo.state === "failed" ? note(photo.problem, () => ask([photo], false)) : waiting);
     return picture(photo);
   }
@@ -130,7 +143,10 @@ function layers(photo) {
 async function picture(photo) {
   const size = photo.answer?.image ?? null;
   let url = null;
-  let why = photo.state === "failed" ? "There is no picture of this file." : "This browser cannot show this format. The picture comes with the answer.";
+  let why =
+    photo.state === "failed"
+      ? "There is no picture of this file."
+      : "This browser cannot show this format. The picture comes with the answer.";
   try {
     url = await photo.picture(service, state.visit.signal);
   } catch (error) {
@@ -204,7 +220,14 @@ function lower(score) {
 function restart() {
   state.visit.abort();
   for (const photo of state.photos) photo.forget();
-  Object.assign(state, { photos: [], current: null, layers: [], claim: null, busy: false, visit: new AbortController() });
+  Object.assign(state, {
+    photos: [],
+    current: null,
+    layers: [],
+    claim: null,
+    busy: false,
+    visit: new AbortController(),
+  });
   fill(byId("rollup"));
   document.body.dataset.state = "empty";
   byId("look").hidden = true;

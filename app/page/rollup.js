@@ -4,7 +4,8 @@ import { views } from "./compass.js";
 import { bar, byId, capital, card, count, duration, el, fill, percent, words } from "./dom.js";
 import { button, call, curl, json, save } from "./downloads.js";
 
-/** Shows the claim, which is about the photos in `claimed`, or offers to ask for one (`ask`), or says that it is being made; nothing for a single photo. */
+/** Shows the claim, which is about the photos in `claimed`, or offers to ask for one (`ask`), or says that it is being
+ * made; nothing for a single photo. */
 export function rollup({ photos, claim, claimed, busy, able, ask, choose, served }) {
   const place = byId("rollup");
   if (photos.length < 2) return fill(place);
@@ -15,8 +16,15 @@ export function rollup({ photos, claim, claimed, busy, able, ask, choose, served
   }
   if (!claim) {
     if (!able) return fill(place);
-    const offer = el("button", { type: "button", class: "primary", id: "together", onclick: ask }, `Sum up ${photos.length} photos`);
-    return fill(place, card("All photos together", el("p", {}, "One summary of the vehicle over all of its photos."), offer));
+    const offer = el(
+      "button",
+      { type: "button", class: "primary", id: "together", onclick: ask },
+      `Sum up ${photos.length} photos`,
+    );
+    return fill(
+      place,
+      card("All photos together", el("p", {}, "One summary of the vehicle over all of its photos."), offer),
+    );
   }
   const told = claim.claim;
   const jump = (indices) => indices.map((index) => photoLink(claimed[index], photos, choose));
@@ -29,7 +37,13 @@ export function rollup({ photos, claim, claimed, busy, able, ask, choose, served
         "div",
         { class: "rollup" },
         el("div", {}, vehicle(told)),
-        el("div", { class: "views-box" }, el("h4", {}, "Views"), views(covered, missing, served.views), missingLine(missing)),
+        el(
+          "div",
+          { class: "views-box" },
+          el("h4", {}, "Views"),
+          views(covered, missing, served.views),
+          missingLine(missing),
+        ),
         el("div", {}, el("h4", {}, told.damaged ? "Damage by view" : "Damage"), damages(told.damages, jump)),
       ),
       doubts(told, jump),
@@ -37,15 +51,23 @@ export function rollup({ photos, claim, claimed, busy, able, ask, choose, served
         "div",
         { class: "buttons" },
         button("Summary as JSON", () => save(json(claim), "claim.json")),
-        claim.timings_ms?.total !== undefined && el("span", { class: "fine" }, `${duration(claim.timings_ms.total)} in the service`),
+        claim.timings_ms?.total !== undefined &&
+          el("span", { class: "fine" }, `${duration(claim.timings_ms.total)} in the service`),
       ),
-      call(curl(claimed.map((photo) => photo.file), "v1/inspect/claim")),
+      call(
+        curl(
+          claimed.map((photo) => photo.file),
+          "v1/inspect/claim",
+        ),
+      ),
     ),
   );
 }
 
 function vehicle({ vehicle: car, color, type }) {
-  const chips = [color, type].filter((one) => one?.label).map((one) => `${words(one.label)} ${percent(one.score)}${one.agreed === false ? ", not agreed" : ""}`);
+  const chips = [color, type]
+    .filter((one) => one?.label)
+    .map((one) => `${words(one.label)} ${percent(one.score)}${one.agreed === false ? ", not agreed" : ""}`);
   return [
     el("h4", {}, "Vehicle"),
     car?.best &&
@@ -53,15 +75,27 @@ function vehicle({ vehicle: car, color, type }) {
         "p",
         { class: "big" },
         car.best.label,
-        el("b", { class: `badge ${car.recognised ? "yes" : "no"}` }, car.recognised ? "Recognised" : "Not recognised for sure"),
+        el(
+          "b",
+          { class: `badge ${car.recognised ? "yes" : "no"}` },
+          car.recognised ? "Recognised" : "Not recognised for sure",
+        ),
       ),
-    el("ul", { class: "bars" }, (car?.candidates ?? []).slice(0, 3).map((one) => bar(one.label, one.score))),
+    el(
+      "ul",
+      { class: "bars" },
+      (car?.candidates ?? []).slice(0, 3).map((one) => bar(one.label, one.score)),
+    ),
     chips.length > 0 && el("p", {}, capital(chips.join(" · "))),
   ].filter(Boolean);
 }
 
 const missingLine = (missing) =>
-  el("p", { class: "fine" }, missing.length ? `No photo from: ${missing.map(words).join(", ")}.` : "Every side is covered.");
+  el(
+    "p",
+    { class: "fine" },
+    missing.length ? `No photo from: ${missing.map(words).join(", ")}.` : "Every side is covered.",
+  );
 
 function damages(found, jump) {
   if (!found?.length) return el("p", { class: "none" }, "None that is sure enough.");
@@ -98,5 +132,9 @@ function doubts({ doubts: all, one_vehicle: same }, jump) {
 
 function photoLink(photo, photos, choose) {
   const number = photos.indexOf(photo) + 1;
-  return el("button", { type: "button", class: "link", "aria-label": `Photo ${number}`, onclick: () => choose(photo) }, `#${number}`);
+  return el(
+    "button",
+    { type: "button", class: "link", "aria-label": `Photo ${number}`, onclick: () => choose(photo) },
+    `#${number}`,
+  );
 }

@@ -9,7 +9,14 @@ export function strip(photos, current, choose) {
   const place = byId("strip");
   const focused = place.contains(document.activeElement);
   place.hidden = photos.length < 2;
-  fill(place, el("ol", { onkeydown: (event) => walk(event, photos, current, choose) }, photos.map((photo, index) => thumb(photo, index, current, choose))));
+  fill(
+    place,
+    el(
+      "ol",
+      { onkeydown: (event) => walk(event, photos, current, choose) },
+      photos.map((photo, index) => thumb(photo, index, current, choose)),
+    ),
+  );
   const now = place.querySelector("[aria-current]");
   if (focused) now?.focus();
   now?.scrollIntoView({ block: "nearest", inline: "nearest" });
@@ -17,7 +24,12 @@ export function strip(photos, current, choose) {
 
 function thumb(photo, index, current, choose) {
   const label = `Photo ${index + 1}, ${photo.name}: ${STATES[photo.state]}`;
-  const picture = el("img", { src: photo.thumb, alt: "", decoding: "async", onerror: (event) => event.target.remove() });
+  const picture = el("img", {
+    src: photo.thumb,
+    alt: "",
+    decoding: "async",
+    onerror: (event) => event.target.remove(),
+  });
   return el(
     "li",
     {},

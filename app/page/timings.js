@@ -31,9 +31,17 @@ export function timings(times) {
       "table",
       {},
       el("caption", { class: "away" }, "Time of each task"),
-      el("tbody", {}, tasks.map(([name, steps]) => row(name, steps, longest))),
+      el(
+        "tbody",
+        {},
+        tasks.map(([name, steps]) => row(name, steps, longest)),
+      ),
     ),
-    el("ul", { class: "legend" }, used.map((step) => el("li", {}, el("i", { class: `dot ${step}` }), STEPS[step]))),
+    el(
+      "ul",
+      { class: "legend" },
+      used.map((step) => el("li", {}, el("i", { class: `dot ${step}` }), STEPS[step])),
+    ),
   );
 }
 

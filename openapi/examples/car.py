@@ -200,7 +200,7 @@ def main() -> None:
     image = image.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
     image = ImageEnhance.Contrast(image).enhance(1.04)
     image.save(Path(__file__).with_suffix(".jpg"), quality=88)
-    image.save(Path(__file__).parents[2] / "app" / "page" / "example.webp", quality=80, method=6)
+    image.save(Path(__file__).parents[2] / "app" / "page" / "example.webp", quality=55, method=6)
 
 
 if __name__ == "__main__":

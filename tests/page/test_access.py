@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.page.axe import amiss
 from tests.page.conftest import LAPTOP, PHONE, Seen, jpeg
 
 LIKE: dict[str, dict[str, Any]] = {
@@ -13,12 +14,6 @@ LIKE: dict[str, dict[str, Any]] = {
     "phone": PHONE,
     "dark phone": {**PHONE, "color_scheme": "dark"},
 }
-
-
-def amiss(seen: Seen) -> list[str]:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    found = axe.run(seen.page).response["violations"]
-    return [f"{one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]
 
 
 @pytest.fixture(params=list(LIKE))

@@ -3,6 +3,8 @@
 import re
 from typing import Any
 
+import pytest
+
 from tests.page.conftest import BLUE, GREEN, Seen, jpeg
 
 
@@ -181,3 +183,7 @@ def test_boxes_are_drawn_around_the_outlines_where_they_are_wanted(seen: Seen) -
     assert seen.page.locator(".find .box").count() == 0
     seen.page.get_by_role("checkbox", name="Boxes around outlines").check()
     assert seen.page.locator(".find .box").count() == 2
+    image = seen.page.locator(".frame img").bounding_box()
+    script = "one => { const box = one.getBBox(); return [box.x, box.y, box.width, box.height]; }"
+    assert seen.page.locator('[data-label="dent"] .box').evaluate(script) == pytest.approx((64, 96, 192, 144), abs=0.5)
+    assert image["width"] / image["height"] == pytest.approx(640 / 480, abs=0.01)

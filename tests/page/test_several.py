@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.page.axe import amiss
 from tests.page.conftest import BLUE, RED, Seen, jpeg
 
 CLAIM: dict[str, Any] = {
@@ -104,6 +105,15 @@ def test_a_claim_answers_every_photo_and_sums_them_up(claims: Seen) -> None:
     assert views.locator(".covered").count() == 2
     assert views.locator(".missing").count() == 2
     assert "v1/inspect/claim" in summary.locator(".shell code").inner_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_the_summary(claims: Seen, scheme: Any) -> None:
+    claims.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    claims.send(*THREE)
+    all_settled(claims)
+    claims.page.get_by_role("region", name="All photos together").wait_for()
+    assert not amiss(claims)
 
 
 def test_the_summary_leads_to_the_photo_it_speaks_of(claims: Seen) -> None:
