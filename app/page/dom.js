@@ -55,9 +55,12 @@ export function announce(text) {
 }
 
 /** A heading and what belongs under it, as a region of the page. */
-export function card(title, ...children) {
+export const card = (title, ...children) => titled("h3", title, children);
+
+/** The same under a heading of another level. */
+export function titled(level, title, children) {
   const id = `card-${title.toLowerCase().replace(/[^a-z0-9]+/g, "-")}`;
-  return el("section", { class: "card", "aria-labelledby": id }, el("h3", { id }, title), ...children);
+  return el("section", { class: "card", "aria-labelledby": id }, el(level, { id }, title), ...children);
 }
 
 /** A share as a bar with its label and percentage. */

@@ -1,7 +1,7 @@
 // What several photos tell together: one vehicle by all the evidence, its damages by view, views missing, doubts.
 
 import { views } from "./compass.js";
-import { bar, byId, capital, card, count, duration, el, fill, percent, words } from "./dom.js";
+import { bar, byId, capital, count, duration, el, fill, percent, titled, words } from "./dom.js";
 import { button, call, curl, json, save } from "./downloads.js";
 
 /** Shows the claim, which is about the photos in `claimed`, or offers to ask for one (`ask`), or says that it is being
@@ -12,7 +12,7 @@ export function rollup({ photos, claim, claimed, busy, able, ask, choose, served
   const done = photos.filter((photo) => photo.state === "answered" || photo.state === "failed").length;
   if (busy) {
     const meter = el("progress", { max: photos.length, value: done, ariaLabel: "Photos answered" });
-    return fill(place, card("All photos together", el("p", {}, `${done} of ${photos.length} photos answered.`), meter));
+    return fill(place, together(el("p", {}, `${done} of ${photos.length} photos answered.`), meter));
   }
   if (!claim) {
     if (!able) return fill(place);
@@ -21,18 +21,14 @@ export function rollup({ photos, claim, claimed, busy, able, ask, choose, served
       { type: "button", class: "primary", id: "together", onclick: ask },
       `Sum up ${photos.length} photos`,
     );
-    return fill(
-      place,
-      card("All photos together", el("p", {}, "One summary of the vehicle over all of its photos."), offer),
-    );
+    return fill(place, together(el("p", {}, "One summary of the vehicle over all of its photos."), offer));
   }
   const told = claim.claim;
   const jump = (indices) => indices.map((index) => photoLink(claimed[index], photos, choose));
   const { covered, missing } = told.views ?? { covered: {}, missing: [] };
   fill(
     place,
-    card(
-      "All photos together",
+    together(
       el(
         "div",
         { class: "rollup" },
@@ -40,11 +36,11 @@ export function rollup({ photos, claim, claimed, busy, able, ask, choose, served
         el(
           "div",
           { class: "views-box" },
-          el("h4", {}, "Views"),
+          el("h3", {}, "Views"),
           views(covered, missing, served.views),
           missingLine(missing),
         ),
-        el("div", {}, el("h4", {}, told.damaged ? "Damage by view" : "Damage"), damages(told.damages, jump)),
+        el("div", {}, el("h3", {}, told.damaged ? "Damage by view" : "Damage"), damages(told.damages, jump)),
       ),
       doubts(told, jump),
       el(
@@ -64,12 +60,14 @@ export function rollup({ photos, claim, claimed, busy, able, ask, choose, served
   );
 }
 
+const together = (...children) => titled("h2", "All photos together", children);
+
 function vehicle({ vehicle: car, color, type }) {
   const chips = [color, type]
     .filter((one) => one?.label)
     .map((one) => `${words(one.label)} ${percent(one.score)}${one.agreed === false ? ", not agreed" : ""}`);
   return [
-    el("h4", {}, "Vehicle"),
+    el("h3", {}, "Vehicle"),
     car?.best &&
       el(
         "p",
@@ -127,7 +125,7 @@ function grouped(found) {
 function doubts({ doubts: all, one_vehicle: same }, jump) {
   const lines = (all ?? []).map((one) => el("li", {}, one.text, " ", jump(one.photos ?? [])));
   if (same === false && !lines.length) lines.push(el("li", {}, "The photos may not all be of one vehicle."));
-  return lines.length ? el("div", { class: "doubts" }, el("h4", {}, "Doubts"), el("ul", {}, lines)) : null;
+  return lines.length ? el("div", { class: "doubts" }, el("h3", {}, "Doubts"), el("ul", {}, lines)) : null;
 }
 
 function photoLink(photo, photos, choose) {
