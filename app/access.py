@@ -20,7 +20,12 @@ EXACTLY: dict[str, Wanted] = {
     "/openapi.json": "open",
     "/metrics": "metrics",
 }
-BELOW: dict[str, Wanted] = {"/docs/assets/": "open", "/health/": "health", "/v2/health/": "health"}
+BELOW: dict[str, Wanted] = {
+    "/docs/assets/": "open",
+    "/page/assets/": "open",
+    "/health/": "health",
+    "/v2/health/": "health",
+}
 CHANGED = ("/v1/models", "/v2/repository")
 """What decides which models are served; whatever does not only read there changes it."""
 

@@ -23,7 +23,7 @@ from app.metrics import Metrics
 from app.middleware import RequestContext
 from app.pipeline import Pipeline
 from app.proof import Proof
-from app.routes import annotated, changes, claim, docs, health, inspect, kserve, masks, models, predict
+from app.routes import annotated, changes, claim, docs, health, inspect, kserve, masks, models, page, predict
 from app.routes import metrics as metrics_route
 from app.schemas import AnyPredictor, inspect_model
 from app.settings import Settings
@@ -166,6 +166,7 @@ def create_app(
     ):
         app.include_router(router)
     docs.install(app)
+    page.install(app, settings, asked, shelf)
     errors.install(app)
     intake.install(app)
     secured.install(app, required=ring is not None)

@@ -106,6 +106,11 @@ class ModelCard(BaseModel):
     version: str = Field(description="Version of the weights.")
     architecture: str = Field(description="The network.")
     labels: dict[str, list[str]] = Field(description="The labels it knows, by head; `label` where there is one head.")
+    thresholds: dict[str, float] = Field(
+        default_factory=dict,
+        description="By label, the score from which it is told unless the caller names another, 0.5 where it is not "
+        "here; under `recognised` that from which the best label counts as recognised.",
+    )
     input: Input
     figures: dict[str, float] = Field(description="Measured on the validation photos, with the stored weights.")
     licence: Licence

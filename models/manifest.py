@@ -101,6 +101,7 @@ class Manifest(BaseModel):
             version=self.version,
             architecture=self.architecture,
             labels=self.labels,
+            thresholds=self.thresholds,
             input=self.input,
             figures=self.figures,
             licence=self.licence,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from typing_extensions import TypeAliasType
 
-from models.drawing import Drawn
+from models.drawing import Color, Drawn, palette
 from models.masks import Legend, Mask
 from models.photo import Header, Photo, Region
 
@@ -82,6 +82,7 @@ class Card(BaseModel):
     version: str = "0.0.0"
     architecture: str = "none"
     labels: dict[str, list[str]] = Field(default_factory=dict)
+    thresholds: dict[str, float] = Field(default_factory=dict)
     input: Input = Input(width=0, height=0)
     figures: dict[str, float] = Field(default_factory=dict)
     licence: Licence = Licence(weights="not stated", why="this predictor has no manifest")
@@ -188,6 +189,10 @@ class Predictor(ABC, Generic[O, A]):
         """What of the answer is drawn on the photo, in the photo's own pixels, the first on top. Only where
         `specification.drawable`."""
         return ()
+
+    def color(self, number: int) -> Color:
+        """The colour in pictures of the label of that number among those of `card`, RGB: always the same."""
+        return palette(number)
 
     def caption(self, answer: A) -> Sequence[str]:
         """Lines of text for the picture, of what has no place in the photo; those of several answers stand together."""

@@ -41,7 +41,7 @@ def base_url(listener: socket.socket) -> str:
 
 
 def announce(address: str) -> None:
-    typer.echo(f"carlens answers at {address} - try it at {address}/docs (Ctrl-C stops it)")
+    typer.echo(f"carlens answers at {address} - open it in a browser; its calls: {address}/docs (Ctrl-C stops it)")
 
 
 def supervise(settings: Settings, given: list[Share], listener: socket.socket) -> int:

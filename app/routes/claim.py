@@ -42,7 +42,7 @@ def router(
 ) -> APIRouter:
     """`envelope` is that of `/v1/inspect`."""
     routes = APIRouter(tags=["predictions"])
-    read = from_query(inspect_options(predictors.values(), every=False, without={"box"}))
+    read = from_query(inspect_options(predictors.values(), every=False, but={"box"}))
 
     async def inspect_claim(request: Request, options: Annotated[Options, Depends(read)]) -> Response:
         answer = ClaimAnswer(request, settings, predictors, door, options)

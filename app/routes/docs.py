@@ -1,4 +1,4 @@
-"""`GET /docs` and `GET /redoc`, with scripts and styles from a package, so that they work without internet; `GET /`."""
+"""`GET /docs` and `GET /redoc`, with scripts and styles from a package, so that they work without internet."""
 
 import base64
 import hashlib
@@ -8,7 +8,7 @@ from os import PathLike, stat_result
 
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
@@ -77,10 +77,6 @@ def _pages(title: str) -> APIRouter:
             with_google_fonts=False,
         )
         return _guarded(page)
-
-    @routes.get("/")
-    async def home() -> RedirectResponse:
-        return RedirectResponse("docs", status_code=307)
 
     return routes
 

@@ -12,7 +12,7 @@ from typing_extensions import TypeAliasType
 
 from models import outlines
 from models.answers import Box, PolygonMask, RleMask, finite
-from models.drawing import Color, Drawn, palette
+from models.drawing import Color, Drawn
 from models.masks import MOST_LABELS, Mask
 from models.photo import Header, Photo, Region
 from models.predictor import A, Arrays, O, Options, Specification, Tensor
@@ -178,10 +178,6 @@ class InstancesPredictor(WeightedPredictor[O, A]):
     def title(self, instance: Instance) -> str:
         """What stands beside an instance in the picture."""
         return instance.label
-
-    def color(self, number: int) -> Color:
-        """The colour of the label of that number."""
-        return palette(number)
 
     def shapes(self, answer: A) -> Sequence[Drawn]:
         labels = self.manifest.labels["label"]

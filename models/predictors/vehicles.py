@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from models import boxes as rectangles
 from models.answers import Box, finite
-from models.drawing import Drawn
+from models.drawing import Color, Drawn
 from models.main_vehicle import BARELY, SURE, main_vehicle
 from models.photo import Header, Photo, Region, fitted
 from models.predictor import Arrays, Options, Specification, Tensor
@@ -147,8 +147,16 @@ class Vehicles(WeightedPredictor[VehiclesOptions, VehiclesAnswer]):
             return []
         return [Region(**dict(one.box), source="vehicle", score=one.score) for one in answer.vehicles]
 
+    def color(self, number: int) -> Color:
+        return MAIN
+
     def shapes(self, answer: VehiclesAnswer) -> Sequence[Drawn]:
         return [_drawn(one) for one in answer.vehicles]
+
+
+MAIN: Color = (255, 255, 255)
+OTHER: Color = (190, 190, 190)
+"""Colours are for what is found on a vehicle."""
 
 
 CELLS = 1000
@@ -191,8 +199,7 @@ def _vehicle(label: str, score: float, box: NDArray[np.float64], header: Header,
 
 
 def _drawn(vehicle: Vehicle) -> Drawn:
-    """White for the main one, grey for the others: colours are for what is found on a vehicle."""
-    box, color = vehicle.box, (255, 255, 255) if vehicle.main else (190, 190, 190)
+    box, color = vehicle.box, MAIN if vehicle.main else OTHER
     label = f"main {vehicle.type}" if vehicle.main else vehicle.type
     return Drawn(label, vehicle.score, (box.x1, box.y1, box.x2, box.y2), color=color)
 

@@ -1,4 +1,4 @@
-"""Draws car.jpg, the project's example photo: a red car on a street, its doors dented and scratched.
+"""Draws car.jpg, the project's example photo, and the small one of the page: a red car, its doors dented and scratched.
 
 python openapi/examples/car.py
 """
@@ -200,6 +200,7 @@ def main() -> None:
     image = image.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
     image = ImageEnhance.Contrast(image).enhance(1.04)
     image.save(Path(__file__).with_suffix(".jpg"), quality=88)
+    image.save(Path(__file__).parents[2] / "app" / "page" / "example.webp", quality=55, method=6)
 
 
 if __name__ == "__main__":

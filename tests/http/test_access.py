@@ -16,7 +16,7 @@ from tests.keyed import bearer, key
 pytestmark = pytest.mark.anyio
 
 OPEN = {
-    *("/", "/docs", "/redoc", "/openapi.json", "/docs/assets/{path}"),
+    *("/", "/docs", "/redoc", "/openapi.json", "/docs/assets/{path}", "/page/assets/{path}"),
     *("/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"),
 }
 """All that anybody may ask where there are keys."""
@@ -47,7 +47,8 @@ async def test_every_route_but_those_named_here_is_closed_also_one_that_is_added
     assert {path for _, path in found} >= OPEN
     async with running(app) as client:
         for method, path in found:
-            asked = path.replace("{name}", "brightness").replace("{path}", "swagger-ui.css")
+            asset = "page.css" if path.startswith("/page") else "swagger-ui.css"
+            asked = path.replace("{name}", "brightness").replace("{path}", asset)
             response = await client.request(method, asked)
             assert (response.status_code != 401) == (path in OPEN), (method, path)
 

@@ -1,4 +1,4 @@
-"""`/docs`, `/redoc` and `/`: pages that need nothing from elsewhere."""
+"""`/docs` and `/redoc`: pages that need nothing from elsewhere."""
 
 import base64
 import hashlib
@@ -52,13 +52,6 @@ async def test_what_is_not_there_is_a_problem_here_too() -> None:
     async with serving(Brightness()) as client:
         for path in ("/docs/assets/none.js", "/docs/assets/../core.py", "/docs/assets/..%2fcore.py"):
             assert problem(await client.get(path)) == (404, "not_found")
-
-
-async def test_the_root_leads_to_the_documentation() -> None:
-    async with serving(Brightness()) as client:
-        response = await client.get("/")
-        assert response.status_code == 307
-        assert urljoin("http://carlens/", response.headers["location"]) == "http://carlens/docs"
 
 
 async def test_photos_can_be_tried_as_files() -> None:

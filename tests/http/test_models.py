@@ -27,6 +27,7 @@ async def test_what_is_served_is_told() -> None:
             "version": "1.0.0",
             "architecture": "mean",
             "labels": {"label": ["dark", "bright"]},
+            "thresholds": {},
             "input": {"width": 8, "height": 8},
             "figures": {"accuracy": 1.0},
             "licence": {"weights": "Apache-2.0", "why": "there are none"},
