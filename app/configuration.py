@@ -13,8 +13,7 @@ from app import sources
 from app.settings import MIB, Settings
 
 HIDDEN = "(not shown)"
-BEGIN = "<!-- written by `carlens settings --write`: begin -->\n"
-END = "<!-- written by `carlens settings --write`: end -->\n"
+MARK = "carlens settings --write"
 
 COMMAND = "command line"
 ENVIRONMENT = "environment"
@@ -116,11 +115,17 @@ def table() -> str:
 
 def written(page: str) -> str:
     """The page with the table between its two marks. Raises `ValueError` where it has none."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"the page lacks the lines {BEGIN.strip()} and {END.strip()}")
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+    return between(page, MARK, table())
+
+
+def between(page: str, mark: str, text: str) -> str:
+    """The page with `text` between the two lines that name the command `mark`. Raises `ValueError` where they lack."""
+    begin, end = (f"<!-- written by `{mark}`: {which} -->\n" for which in ("begin", "end"))
+    before, begun, rest = page.partition(begin)
+    _, ended, after = rest.partition(end)
+    if not (begun and ended):
+        raise ValueError(f"the page lacks the lines {begin.strip()} and {end.strip()}")
+    return f"{before}{begin}\n{text}\n{end}{after}"
 
 
 def _default(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""README.md does what it says: its commands run, its tables are complete, its example predictor serves."""
+"""The pages do what they say: their commands run, their tables are complete, the example predictor serves."""
 
 import re
 import shlex
@@ -6,23 +6,31 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import httpx
 import pytest
 
 from app.access import wanted
+from app.commands.models import MARK, figures_table
+from app.configuration import between
 from app.errors import PROBLEMS
 from models import registry
 from models.predictor import RegionOptions
 from tests.contract.process import COMMAND, Service, serving
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = ("README.md", "openapi/README.md", "models/README.md")
+PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in NAMES}
+MOST_LINES = 250
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
 STARTS = re.compile(r"(^|[|;&] *|\$\()curl ")
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    found = (re.findall(rf"^```{language}\n(.*?)^```", page, re.MULTILINE | re.DOTALL) for page in PAGES.values())
+    return list(chain.from_iterable(found))
 
 
 def commands() -> list[str]:
@@ -30,13 +38,14 @@ def commands() -> list[str]:
     return [line for block in blocks("sh") for line in re.sub(r"\\\n *", "", block).splitlines() if line.strip()]
 
 
-CURLS = [line for line in commands() if STARTS.search(line)]
+CURLS = list(dict.fromkeys(line for line in commands() if STARTS.search(line)))
 
 
 def table(first: str) -> list[list[str]]:
     """The rows below the table's head whose first column is called `first`, cell by cell."""
-    found = re.search(rf"^\| {first} \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", README, re.MULTILINE)
-    assert found, f"README.md has no table whose first column is {first}"
+    page = PAGES["openapi/README.md"]
+    found = re.search(rf"^\| {first} \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", page, re.MULTILINE)
+    assert found, f"openapi/README.md has no table whose first column is {first}"
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in found[1].splitlines()]
 
 
@@ -56,6 +65,31 @@ def test_a_curl_line_works(line: str, service: Service, folder: Path) -> None:
     command = ["bash", "-o", "pipefail", "-c", strict]
     done = subprocess.run(command, cwd=folder, capture_output=True, timeout=120, check=False)
     assert done.returncode == 0, (done.stdout[:500], done.stderr[:500])
+
+
+def test_the_first_page_is_short() -> None:
+    assert len(PAGES["README.md"].splitlines()) < MOST_LINES
+
+
+def test_the_figures_are_those_of_the_manifests() -> None:
+    page = PAGES["README.md"]
+    assert page == between(page, MARK, figures_table(registry.discover().values())), f"run `{MARK} README.md`"
+
+
+def anchors(page: str) -> set[str]:
+    """The places that a link can name."""
+    headings = re.findall(r"^#+ (.*)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
+
+
+@pytest.mark.parametrize("path", [ROOT / "README.md", *sorted(ROOT.glob("*/README.md"))], ids=lambda p: p.parent.name)
+def test_every_link_leads_somewhere(path: Path) -> None:
+    links = LINK.findall(path.read_text(encoding="utf-8"))
+    for target, anchor in links:
+        file = (path.parent / target).resolve() if target else path
+        assert file.exists(), target
+        if anchor:
+            assert anchor in anchors(file.read_text(encoding="utf-8")), f"{target}#{anchor}"
 
 
 def test_every_call_has_a_curl_line(service: Service, root: Path) -> None:

@@ -17,12 +17,13 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from app import cli, configuration
-from app.commands import inside, serve
+from app.commands import inside, models, serve
 from app.commands.predict import Outcome, as_table
 from app.schemas import AnyPredictor
 from app.settings import Settings
 from models import registry
 from models.language import Language, language
+from models.predictor import Card
 from models.registry import GROUP
 from tests.fakes import Brightness, Finder, photo, reader
 from tests.keyed import key
@@ -489,9 +490,26 @@ def test_settings_writes_the_table_into_a_page_that_has_marks(tmp_path: Path) ->
     assert code == 1
     assert "lacks the lines" in err
     assert page.read_text() == "no marks\n"
-    page.write_text(f"before\n{configuration.BEGIN}{configuration.END}after\n")
+    marks = [f"<!-- written by `{configuration.MARK}`: {which} -->\n" for which in ("begin", "end")]
+    page.write_text("before\n" + "".join(marks) + "after\n")
     assert run("settings", "--write", page) == (0, "", "")
     assert configuration.table() in page.read_text()
+
+
+def test_models_writes_the_figures_into_a_page_that_has_marks(
+    tmp_path: Path, fakes: dict[str, AnyPredictor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("no marks\n")
+    code, _, err = run("models", "--write", page)
+    assert code == 1
+    assert "lacks the lines" in err
+    page.write_text("".join(f"<!-- written by `{models.MARK}`: {which} -->\n" for which in ("begin", "end")))
+    monkeypatch.setattr(fakes["brightness"], "card", Card(figures={"top1": 0.8765, "ece": 0.1, "box_ap50": 0.5}))
+    assert run("models", "--write", page) == (0, "", "")
+    rows = [line for line in page.read_text().splitlines() if line.startswith("| [")]
+    assert len(rows) == len(fakes)
+    assert any(row.startswith("| [brightness]") and row.endswith("| top-1 0.876, box AP50 0.500 |") for row in rows)
 
 
 def test_choose_keeps_the_order_asked_for(fakes: dict[str, AnyPredictor]) -> None:

@@ -9,6 +9,8 @@ from app import configuration
 from app.configuration import HIDDEN, Origin, WrongSettings
 from app.settings import Settings
 
+BEGIN, END = (f"<!-- written by `carlens settings --write`: {which} -->\n" for which in ("begin", "end"))
+
 
 def lines(**given: object) -> list[str]:
     with pytest.raises(WrongSettings) as caught:
@@ -89,7 +91,7 @@ def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_table_is_written_between_its_marks_and_nowhere_else() -> None:
-    page = f"before\n{configuration.BEGIN}stale\n{configuration.END}after\n"
+    page = f"before\n{BEGIN}stale\n{END}after\n"
     written = configuration.written(page)
     assert written.startswith("before\n")
     assert written.endswith("after\n")
@@ -99,7 +101,7 @@ def test_the_table_is_written_between_its_marks_and_nowhere_else() -> None:
     assert rows == [f"| `CARLENS_{name.upper()}`" for name in Settings.model_fields]
 
 
-@pytest.mark.parametrize("page", ["", configuration.BEGIN, configuration.END])
+@pytest.mark.parametrize("page", ["", BEGIN, END])
 def test_a_page_without_marks_is_not_written(page: str) -> None:
     with pytest.raises(ValueError, match="lacks the lines"):
         configuration.written(page)
