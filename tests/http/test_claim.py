@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from pydantic import BaseModel
 from starlette.types import Message
 
 from app.claims import WINDOW
 from models.claim.rollup import Claim, claim
 from models.claim.sight import Sight
+from models.join import Join
 from models.language import Language
 from tests.asgi import FILE, FORM, LEAVES, Answer, chunked, form_body, talk, unfinished
-from tests.fakes import Brightness, Finder, photo, reader
+from tests.fakes import Brightness, BrightnessAnswer, Finder, photo, reader
 from tests.gateway import application, problem, reached, running, serving, until
 
 pytestmark = pytest.mark.anyio
@@ -322,6 +324,10 @@ async def test_where_nothing_is_done_at_the_deadline_that_is_the_answer() -> Non
         answer = await asked(app, chunked(*_each(2)), {"X-Deadline-Ms": "200"})
         release.set()
         assert (answer.status, answer.json()["code"]) == (504, "deadline_exceeded")
+        predictor.wait_run = release = threading.Event()
+        answer = await asked(app, chunked(*_each(2)), {**EVENTS, "X-Deadline-Ms": "200"})
+        release.set()
+        assert (answer.status, answer.json()["code"]) == (504, "deadline_exceeded")
         nothing = await asked(app, unfinished(b"--carBOUNDARY\r\n"), {"X-Deadline-Ms": "60"})
         assert (nothing.status, nothing.json()["code"]) == (504, "deadline_exceeded")
 
@@ -438,3 +444,12 @@ async def test_the_finder_is_asked_along_and_not_told(monkeypatch: pytest.Monkey
         await client.post(f"{PATH}?tasks=plain", files=files(grey(10)))
         await client.post(f"{PATH}?tasks=brightness&vehicle=whole", files=files(grey(10)))
         assert finder.runs == 1  # nobody reads what it would find
+
+
+def test_a_join_may_not_add_what_each_photo_has() -> None:
+    class Added(BaseModel):
+        file: str | None = None
+
+    join = Join("names", {"brightness": BrightnessAnswer}, lambda seen: Added(), adds=Added)
+    with pytest.raises(ValueError, match="adds file"):
+        application(Brightness(), joins=[join])
