@@ -72,9 +72,8 @@ class ClaimAnswer:
         visit, clock = self._visit, self._door.pipeline.clock
         if not await self._claiming.run(self._look):
             self._too_late()
-        failures = [self._problems[index] for index in sorted(self._problems)]
-        if len(failures) == len(self.entries) and all(problem.status >= 500 for problem in failures):
-            raise failures[0]
+        if problem := self._blamed():
+            raise problem
         began = clock()
         claim = rolled_up(sorted(self._sights, key=lambda sight: sight.index), self._texts)
         timings = ClaimTimings(
@@ -158,13 +157,18 @@ class ClaimAnswer:
         )
         self._put(self.entries[index])
 
+    def _blamed(self) -> Problem | None:
+        """The first photo's problem, where none so far has an answer, and for each the service is to blame."""
+        found = [self._problems[index] for index in sorted(self._problems)]
+        alone = len(found) == len(self.entries) and all(problem.status >= 500 for problem in found)
+        return found[0] if found and alone else None
+
     def _too_late(self) -> None:
-        """Those that are not done have that problem. Raises it where nothing has come."""
+        """Those that are not done have that problem; it is the whole claim's, and raised, where none is."""
         problem = late(self._visit.call.deadline - self._visit.started, body_open=not self.complete)
-        names = self._claiming.album.names
-        if not names:
-            raise problem
-        for index in range(len(names)):
+        if not self.entries or self._blamed():
+            raise self._blamed() or problem
+        for index in range(len(self._claiming.album.names)):
             if index not in self.entries:
                 self._failed(index, problem)
 

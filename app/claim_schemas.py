@@ -35,7 +35,12 @@ class ClaimTold(BaseModel):
 
 
 def photo_model(inspect: type[BaseModel]) -> type[BaseModel]:
-    """One photo, with what `inspect`, the envelope of `/v1/inspect`, tells of it."""
+    """One photo, with what `inspect`, the envelope of `/v1/inspect`, tells of it.
+
+    Raises `ValueError` where a join adds a field to that which a photo of a claim has already.
+    """
+    if taken := {"index", "file", "problem"} & set(inspect.model_fields):
+        raise ValueError(f"a join adds {', '.join(sorted(taken))}, which each photo of a claim has already")
     fields: dict[str, Any] = {
         "index": (int, Field(description="Its place among the photos of the form, from 0.")),
         "file": (str | None, Field(default=None, description="Its file name, as the form has it.")),

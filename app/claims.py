@@ -20,11 +20,10 @@ Look = Callable[[Arrived, Call], Awaitable[None]]
 
 
 class Claiming:
-    """One claim. `run` ends when all photos were looked at; `done` are those, by index, when it ends or is given up."""
+    """One claim. `run` ends when all photos were looked at, or time is over."""
 
     def __init__(self, request: Request, settings: Settings, door: Door, visit: Visit, album: Album) -> None:
         self.album = album
-        self.done: set[int] = set()
         self.whole = asyncio.Event()
         """Set when the body has come to its end."""
         self.receive_s = 0.0
@@ -43,6 +42,7 @@ class Claiming:
         except DeadlineExceeded:
             return False
         finally:
+            self._visit.call.trail.photos = len(self.album.names)
             for task in self._looking:
                 give_up(task)
         return True
@@ -57,9 +57,8 @@ class Claiming:
             self._looking.add(looking)
             looking.add_done_callback(self._looking.discard)
 
-        trail = self._visit.call.trail
-        trail.received_bytes = await receive(self._request, self._settings, self.album, take)
-        trail.photos = len(self.album.names)
+        received = await receive(self._request, self._settings, self.album, take)
+        self._visit.call.trail.received_bytes = received
         self.receive_s = clock() - began
         self.whole.set()
         if self._looking:
@@ -71,6 +70,5 @@ class Claiming:
         try:
             self._door.received(numbered, arrived.began, arrived.ended)
             await look(arrived, numbered)
-            self.done.add(arrived.index)
         finally:
             self._free.release()

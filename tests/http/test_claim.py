@@ -3,16 +3,21 @@
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from pydantic import BaseModel
 from starlette.types import Message
 
 from app.claims import WINDOW
+from models.claim.rollup import Claim, claim
+from models.claim.sight import Sight
+from models.join import Join
+from models.language import Language
 from tests.asgi import FILE, FORM, LEAVES, Answer, chunked, form_body, talk, unfinished
-from tests.fakes import Brightness, Finder, photo, reader
+from tests.fakes import Brightness, BrightnessAnswer, Finder, photo, reader
 from tests.gateway import application, problem, reached, running, serving, until
 
 pytestmark = pytest.mark.anyio
@@ -192,13 +197,13 @@ async def test_the_events_are_the_answer_in_pieces() -> None:
     assert response.headers["content-type"] == "text/event-stream"
     assert response.headers["cache-control"] == "no-store"
     assert response.headers["x-accel-buffering"] == "no"
-    *each, (name, claim) = events(response.text)
+    *each, (name, rest) = events(response.text)
     assert name == "claim"
     assert {name for name, _ in each} == {"photo"}
     assert sorted(data["index"] for _, data in each) == [0, 1, 2]
     by_index = {data["index"]: data for _, data in each}
     assert [by_index[n]["results"] for n in range(3)] == [one["results"] for one in whole["photos"]]
-    assert list(claim) == [name for name in whole if name != "photos"]
+    assert list(rest) == [name for name in whole if name != "photos"]
 
 
 async def test_a_claim_that_fails_before_its_first_event_is_a_problem() -> None:
@@ -295,10 +300,10 @@ async def test_at_the_deadline_what_is_done_is_answered() -> None:
     async with running(app):
         answer = await asked(app, body(), {**EVENTS, "X-Deadline-Ms": "1500"}, heard=heard)
         release.set()
-    *each, (_, claim) = events(answer.body.decode())
+    *each, (_, rest) = events(answer.body.decode())
     found = {data["index"]: data["problem"] and data["problem"]["code"] for _, data in each}
     assert found == {0: None, 1: "deadline_exceeded", 2: "deadline_exceeded"}
-    assert claim["complete"] is False
+    assert rest["complete"] is False
 
 
 async def test_what_still_comes_after_the_deadline_is_not_read() -> None:
@@ -317,6 +322,10 @@ async def test_where_nothing_is_done_at_the_deadline_that_is_the_answer() -> Non
     async with running(app):
         release = predictor.wait_run = threading.Event()
         answer = await asked(app, chunked(*_each(2)), {"X-Deadline-Ms": "200"})
+        release.set()
+        assert (answer.status, answer.json()["code"]) == (504, "deadline_exceeded")
+        predictor.wait_run = release = threading.Event()
+        answer = await asked(app, chunked(*_each(2)), {**EVENTS, "X-Deadline-Ms": "200"})
         release.set()
         assert (answer.status, answer.json()["code"]) == (504, "deadline_exceeded")
         nothing = await asked(app, unfinished(b"--carBOUNDARY\r\n"), {"X-Deadline-Ms": "60"})
@@ -416,13 +425,31 @@ async def test_the_log_tells_of_one_request_with_its_photos(caplog: pytest.LogCa
 # which vehicle
 
 
-async def test_the_finder_is_asked_along_and_not_told() -> None:
+async def test_the_finder_is_asked_along_and_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The roll-up sees its answer: it says which photos are close-ups."""
+    seen: list[set[str]] = []
+
+    def watched(sights: Sequence[Sight], language: Language) -> Claim:
+        seen.extend(set(one.answers) for one in sights)
+        return claim(sights, language)
+
+    monkeypatch.setattr("app.claim_answer.rolled_up", watched)
     finder = Finder((1, 1, 7, 7))
     async with serving(finder, reader(), Brightness("plain")) as client:
         body = (await client.post(f"{PATH}?tasks=brightness", files=files(grey(10)))).json()
         assert list(body["photos"][0]["results"]) == list(body["models"]) == ["brightness"]
         assert body["photos"][0]["results"]["brightness"]["region"]["source"] == "vehicle"
         assert finder.runs == 1
+        assert seen == [{"brightness", "vehicles"}]
         await client.post(f"{PATH}?tasks=plain", files=files(grey(10)))
         await client.post(f"{PATH}?tasks=brightness&vehicle=whole", files=files(grey(10)))
         assert finder.runs == 1  # nobody reads what it would find
+
+
+def test_a_join_may_not_add_what_each_photo_has() -> None:
+    class Added(BaseModel):
+        file: str | None = None
+
+    join = Join("names", {"brightness": BrightnessAnswer}, lambda seen: Added(), adds=Added)
+    with pytest.raises(ValueError, match="adds file"):
+        application(Brightness(), joins=[join])
