@@ -34,11 +34,15 @@ def view(answer: AttributesAnswer) -> str | None:
 
 
 def shown(answer: AttributesAnswer) -> list[str]:
-    """Every view that the photo covers. A side is shown by its own view and by the two corners it ends at: where the
-    network wavers between `front` and `front_left`, the front is seen all the same."""
-    scores = answer.orientation.scores
-    sides = [side for side in SIDES if sum(score for name, score in scores.items() if side in name.split("_")) >= SHOWN]
-    taken = view(answer)
+    """Every view that the photo covers: the one it was taken from, of a corner both its sides, and each side that it
+    shows most likely: where the network wavers between `front` and `front_left`, the front is seen all the same."""
+    taken, scores = view(answer), answer.orientation.scores
+    sides = [
+        side
+        for side in SIDES
+        if side in (taken or "").split("_")
+        or sum(score for name, score in scores.items() if side in name.split("_")) >= SHOWN
+    ]
     return [taken, *(side for side in sides if side != taken)] if taken else sides
 
 

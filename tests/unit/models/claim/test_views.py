@@ -7,8 +7,9 @@ from models.claim.views import SIDES, view, views
 from tests.unit.models.claim.drawn import VIEWS, attributes, damages, sight, vehicles
 
 
-def test_a_corner_shows_both_its_sides() -> None:
-    told = views([sight(0, attributes=attributes(view=("front_left", 0.9)))])
+@pytest.mark.parametrize("score", [0.6, 0.9])
+def test_a_corner_shows_both_its_sides(score: float) -> None:
+    told = views([sight(0, attributes=attributes(view=("front_left", score)))])
     assert told is not None
     assert told.covered == {"front_left": [0], "front": [0], "left": [0]}
     assert told.missing == ["back", "right"]
