@@ -145,7 +145,7 @@ async def test_who_reads_other_regions_does_not_wait_for_the_slow_one() -> None:
     slow = Finder(RIGHT, name="damages", completed_by=("grader",))
     other = grader(regions=("damages", "photo"))
     quick = reader()
-    app = application(slow, other, Finder(LEFT), quick)
+    app = application(slow, other, Finder(LEFT), quick, decode_threads=2)  # on one core, too
     async with running(app) as client:
         slow.wait_finish = threading.Event()
         asked = asyncio.create_task(client.post("/v1/inspect", content=halves(), headers=JPEG))
