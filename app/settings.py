@@ -103,7 +103,8 @@ class Settings(BaseSettings):
         default=AUTO,
         description="What runs the networks: `auto` (torch on a GPU; on the CPU OpenVINO, else ONNX Runtime, where "
         "there are graphs beside the weights, else torch), `openvino` (bf16 where the processor has it), "
-        "`openvino-fp32`, `onnxruntime` or `torch`; for single predictors `damage=torch,parts=onnxruntime`.",
+        "`openvino-fp32`, `openvino-int8` (quicker, a little less right; `openvino` where the weights have no int8 "
+        "graph), `onnxruntime` or `torch`; for single predictors `damage=torch,parts=onnxruntime`.",
     )
     weights_dir: Path | None = Field(
         default=None,

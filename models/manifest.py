@@ -51,6 +51,17 @@ class Training(BaseModel):
     notes: str = ""
 
 
+class Int8(BaseModel):
+    """What the int8 graphs beside the weights come to: `figures` as the manifest's own, measured by `figures_command`
+    in `backend`; ranges are from `photos` training photos, drawn by `seed`."""
+
+    backend: str
+    photos: int
+    seed: int
+    figures: dict[str, Any]
+    figures_command: str
+
+
 class Manifest(BaseModel):
     """`NAME.json` beside `NAME.safetensors`: all there is to know of one set of weights.
 
@@ -59,8 +70,8 @@ class Manifest(BaseModel):
     the network makes of the RGB photo by itself.
     `thresholds` and `temperature` are per label or per head; `presence` are the knots of the map from a photo's
     strongest detection (`strength` in predictors/instances.py) to the probability that there is anything to detect;
-    `figures` were measured on `val` with these very weights, after rounding, by `figures_command`; `sha256` is that of
-    the safetensors file.
+    `figures` were measured on `val` with these very weights, after rounding, by `figures_command`; `int8` is what int8
+    graphs come to, where there are any; `sha256` is that of the safetensors file.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -87,6 +98,7 @@ class Manifest(BaseModel):
     training: Training
     figures: dict[str, float]
     figures_command: str
+    int8: Int8 | None = None
     licence: Licence
     sha256: str
 
@@ -103,7 +115,7 @@ class Manifest(BaseModel):
             labels=self.labels,
             thresholds=self.thresholds,
             input=self.input,
-            figures=self.figures,
+            figures=self.int8.figures if self.int8 and self.int8.backend == backend else self.figures,
             licence=self.licence,
             weights=f"sha256:{self.sha256[:12]}",
             backend=backend,

@@ -109,6 +109,7 @@ def card(manifest: Manifest, report: dict[str, Any] | None = None) -> str:
         _terms(manifest),
         _training(manifest),
         _figures(manifest, report),
+        *([int8(manifest)] if manifest.int8 else []),
         _section("Known weaknesses", _bullets(weaknesses(manifest, report))),
         _retrain(manifest),
     ]
@@ -210,6 +211,26 @@ def _figures(manifest: Manifest, report: dict[str, Any] | None) -> str:
         parts.append(f"By {_plain(head)}{which}:")
         parts.append(_table(["label", *(titles.get(key, key) for key in keys)], rows))
     return _section("Figures", "\n\n".join(parts))
+
+
+INT8 = "In int8"
+"""The section's title."""
+
+
+def int8(manifest: Manifest) -> str:
+    """The section about the int8 graphs; `ValueError` where nothing was measured of them."""
+    stated = manifest.int8
+    if stated is None:
+        raise ValueError(f"{manifest.name}: the manifest has no int8 figures")
+    rows = []
+    for name, value in stated.figures.items():
+        plain = manifest.figures.get(name)
+        rows.append([_named(name), *(("", value, "") if plain is None else (plain, value, f"{value - plain:+.3f}"))])
+    told = (
+        f"By the backend `{stated.backend}`, which has to be asked for: quicker, with these differences. Measured by "
+        f"`{stated.figures_command}`; the ranges of activations are from {stated.photos} training photos."
+    )
+    return _section(INT8, f"{told}\n\n{_table(['figure', 'value', 'int8', 'difference'], rows)}")
 
 
 def _named(figure: str) -> str:

@@ -45,8 +45,12 @@ class Place:
 
 
 def write(weights: Weights) -> list[Path]:
-    """Writes the graphs of `weights` beside them and returns their paths. Raises `GraphError` where the network has
-    what a graph cannot have; no file is left of it then."""
+    """Writes the graphs of `weights` beside them and returns their paths; int8 graphs of other weights, whose place
+    these took, are removed. Raises `GraphError` where the network has what a graph cannot have; no file is left of it
+    then."""
+    for graph in graphs.quantized(weights).values():
+        if not graphs.fits(graph, weights):
+            graph.unlink()
     try:
         return _parts(weights)
     except GraphError:
@@ -79,9 +83,13 @@ def _parts(weights: Weights) -> list[Path]:
 
 
 def _write(network: nn.Module, example: Mapping[str, Tensor], weights: Weights, part: str) -> Path:
-    path = graphs.path(weights, part)
     model = _exported(network, example)
     _share(model.graph, weights)
+    return save(model, graphs.path(weights, part), weights)
+
+
+def save(model: onnx.ModelProto, path: Path, weights: Weights) -> Path:
+    """Writes a graph that points into `weights`; `GraphError` where it is none, and no file is left of it then."""
     model.producer_name, model.doc_string = "carlens", f"for weights sha256:{weights.manifest.sha256}"
     written = path.with_name(f".{path.name}")  # a service may be reading the one there is
     onnx.save(model, written)

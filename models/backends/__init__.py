@@ -41,7 +41,10 @@ GRAPHS = ("openvino", "openvino-fp32", "onnxruntime")
 """Those that run graphs on the CPU, without torch; the quickest first. After a dash the precision: `openvino` computes
 in bf16 where the processor has it, `openvino-fp32` nowhere."""
 
-NAMES = (*GRAPHS, "torch")
+INT8 = "openvino-int8"
+"""Runs int8 graphs, which not all weights have, on the CPU. It changes answers a little: `auto` never takes it."""
+
+NAMES = (*GRAPHS, INT8, "torch")
 AUTO = "auto"
 
 
@@ -58,7 +61,8 @@ def create(name: str, cache: Path | None = None, threads: int | None = None) -> 
 
 def choose(wanted: str, weights: Weights, device: str) -> str:
     """The name of the backend that serves these weights on `device`: the one `wanted`, or for `auto` torch on a GPU,
-    and on the CPU the quickest that is installed, of those for graphs where the weights have graphs.
+    and on the CPU the quickest that is installed, of those for graphs where the weights have graphs. Where int8 is
+    wanted and the weights have no graph for it `openvino` serves them, so that one word can be said for all predictors.
 
     Raises `WeightsError` where there is none, with what to install or make.
     """
@@ -66,7 +70,7 @@ def choose(wanted: str, weights: Weights, device: str) -> str:
         library = wanted.partition("-")[0]
         if not find_spec(library):
             raise WeightsError(f"{weights.manifest.name}: the backend {wanted} needs {library} (pip install {library})")
-        return wanted
+        return library if wanted == INT8 and not graphs.quantized(weights) else wanted
     able: tuple[str, ...] = GRAPHS if device == "cpu" and graphs.found(weights) else ()
     for name in (*able, "torch"):
         if find_spec(name):

@@ -18,6 +18,8 @@ class GraphBackend(ABC):
     """A network from the graphs beside its weights (`models.graphs`), without torch, on the CPU."""
 
     name: str
+    int8 = False
+    """Whether it runs int8 graphs, where there are any."""
 
     def __init__(self, cache: Path | None = None, threads: int | None = None) -> None:
         self.cache, self.threads = cache, threads
@@ -31,14 +33,15 @@ class GraphBackend(ABC):
         if device != "cpu":
             raise WeightsError(f"{weights.manifest.name}: the backend {self.name} runs on the cpu, not on {device}")
         data = weights.verify()
-        files = graphs.found(weights)
+        name, files = weights.manifest.name, graphs.found(weights, self.int8)
+        if self.int8 and not graphs.quantized(weights):
+            raise WeightsError(f"{name}: the backend {self.name} needs its int8 graph; {graphs.QUANTIZED.format(name)}")
         if not files:
-            name = weights.manifest.name
             raise WeightsError(f"{name}: the backend {self.name} needs its graphs; {graphs.REMADE.format(name)}")
         with TemporaryDirectory(prefix="carlens-", ignore_cleanup_errors=True) as folder:
             # From a copy that nobody writes: runtimes map files into memory, and end with the process if one changes.
             # It is called as the graphs call it, also where they are served beside others of that name.
-            (Path(folder) / f"{weights.manifest.name}.safetensors").write_bytes(data)
+            (Path(folder) / f"{name}.safetensors").write_bytes(data)
             digest = weights.manifest.sha256[:16]
             parts = {part: self.open(Path(shutil.copy(file, folder)), digest) for part, file in files.items()}
         self._network = parts[graphs.WHOLE] if graphs.WHOLE in parts else _rcnn(parts, weights.manifest)

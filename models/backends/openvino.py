@@ -18,11 +18,12 @@ import openvino  # noqa: E402
 
 class OpenVinoBackend(GraphBackend):
     """Compiled for one batch at a time on `threads` or all cores; in `precision` `fp32`, or where that is left open in
-    bf16 on processors that have it."""
+    bf16 on processors that have it; with `int8` as far as the int8 graphs say, the rest as if it were left open."""
 
     def __init__(self, cache: Path | None = None, threads: int | None = None, precision: str = "") -> None:
         super().__init__(cache, threads)
         self.name, self.precision = f"openvino-{precision}" if precision else "openvino", precision
+        self.int8 = precision == "int8"
 
     def load(self, weights: Weights, device: str) -> None:
         """In a thread that ends: the CPU plugin gives the one that compiles a stack for signals, which goes with the
@@ -32,8 +33,8 @@ class OpenVinoBackend(GraphBackend):
 
     def open(self, path: Path, digest: str) -> Part:
         settings: dict[str, str | int | bool] = {"PERFORMANCE_HINT": "LATENCY"}
-        if self.precision:
-            settings["INFERENCE_PRECISION_HINT"] = {"fp32": "f32"}[self.precision]
+        if self.precision == "fp32":
+            settings["INFERENCE_PRECISION_HINT"] = "f32"
         if self.threads is not None:  # pinned, those of two processes would lie on the same cores
             settings |= {"INFERENCE_NUM_THREADS": self.threads, "ENABLE_CPU_PINNING": False}
         if self.cache is not None:

@@ -1,5 +1,6 @@
 """What predictors with a manifest share: one image scaled to the network's size, a backend that runs it."""
 
+import logging
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +9,8 @@ from models import backends
 from models.manifest import Fit, Kind, Weights, WeightsError, find
 from models.photo import Photo, Region
 from models.predictor import A, Arrays, Card, O, Predictor, Specification, Tensor
+
+_log = logging.getLogger(__name__)
 
 
 class WeightedPredictor(Predictor[O, A]):
@@ -94,6 +97,8 @@ class WeightedPredictor(Predictor[O, A]):
         chosen = backends.choose(self.wanted, self.weights, device)
         backend = backends.create(chosen, self.cache_dir, self.threads)
         backend.load(self.weights, device)
+        if self.wanted not in (backends.AUTO, chosen):
+            _log.warning("%s has no int8 graph: %s serves it, not %s", self.name, chosen, self.wanted)
         self.backend, self.card = backend, self.manifest.card(backend.name, device)
 
     def prepare(self, photo: Photo, region: Region, options: O) -> Arrays:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from models.backends import AUTO, NAMES, resolve_device
+from models.graphs import QUANTIZED
 from models.manifest import Manifest, WeightsError
 from models.predictors.vehicles import Vehicles
 from models.registry import RegistryError
@@ -56,6 +57,8 @@ def evaluate(
             raise ValueError(f"unknown backend {backend!r}: one of {', '.join((AUTO, *NAMES))}")
         predictor = open_predictor(name, weights, backend)
         predictor.load(resolve_device(device))
+        if backend not in (AUTO, predictor.card.backend):
+            raise ValueError(f"{name} has no int8 graph; {QUANTIZED.format(name)}")
         if isinstance(predictor, Vehicles) or wide_photos:
             show(name, _wide(predictor, data, weights, resolve_device(device), wide_photos))
             return

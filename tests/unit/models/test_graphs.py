@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from models.graphs import found, path
+from models.graphs import found, path, quantized
 from models.manifest import SHIPPED, Weights, WeightsError, find
 from tests import weights
 
@@ -53,9 +53,30 @@ def test_a_graph_of_other_weights_is_refused(tmp_path: Path) -> None:
         found(of)
 
 
+def test_int8_graphs_take_the_place_of_those_parts_that_have_one(tmp_path: Path) -> None:
+    of = made(tmp_path, "balloons", "dense", "boxes", "masks")
+    assert quantized(of) == {}
+    assert found(of, int8=True) == found(of)
+    path(of, "dense", int8=True).write_text(of.manifest.sha256)
+    assert quantized(of) == {"dense": tmp_path / "balloons.dense.int8.onnx"}
+    assert found(of, int8=True) == {**found(of), "dense": tmp_path / "balloons.dense.int8.onnx"}
+
+
+def test_an_int8_graph_of_other_weights_is_refused_where_it_is_wanted(tmp_path: Path) -> None:
+    of = made(tmp_path, "brands", "graph")
+    path(of, "graph", int8=True).write_text("0" * 64)
+    assert found(of)
+    with pytest.raises(
+        WeightsError, match=r"brands\.graph\.int8\.onnx: made for other weights than .*`carlens quantize brands --data"
+    ):
+        found(of, int8=True)
+
+
 @pytest.mark.parametrize("name", sorted(file.stem for file in SHIPPED.glob("*.json")))
 def test_the_shipped_weights_have_theirs(name: str) -> None:
     of = find(name)
     files = found(of)
     assert files
     assert sum(file.stat().st_size for file in files.values()) < 400_000
+    assert sum(file.stat().st_size for file in quantized(of).values()) < 500_000
+    assert bool(quantized(of)) == bool(of.manifest.int8)

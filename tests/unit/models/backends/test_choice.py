@@ -61,6 +61,19 @@ def test_one_that_is_asked_for_is_taken_or_missed(drawn: Weights, monkeypatch: p
         choose("torch", drawn, "cpu")
 
 
+def test_int8_is_never_taken_unasked_and_gives_way_where_there_is_no_graph_for_it(
+    drawn: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed(monkeypatch, "openvino", "torch")
+    assert choose("openvino-int8", drawn, "cpu") == "openvino"
+    path(drawn, "graph", int8=True).write_text(drawn.manifest.sha256)
+    assert choose("openvino-int8", drawn, "cpu") == "openvino-int8"
+    assert choose("auto", drawn, "cpu") == choose("openvino", drawn, "cpu") == "openvino"
+    installed(monkeypatch, "torch")
+    with pytest.raises(WeightsError, match=r"the backend openvino-int8 needs openvino \(pip install openvino\)"):
+        choose("openvino-int8", drawn, "cpu")
+
+
 def test_without_torch_or_a_driver_auto_is_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backends, "_driver", lambda: True)
     installed(monkeypatch, "openvino")

@@ -1,5 +1,6 @@
 """OpenVINO and ONNX Runtime say of the stored weights what torch says, and refuse what they cannot serve."""
 
+import platform
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from models import graphs
 from models.backends import GRAPHS, create
-from models.manifest import Weights, WeightsError, find
+from models.manifest import SHIPPED, Weights, WeightsError, find
 from tests import weights
 from training import graphs as made
 
@@ -126,11 +127,15 @@ def test_a_precision_is_kept_to(folder: Path, monkeypatch: pytest.MonkeyPatch) -
         return real(core, model, device, settings)
 
     monkeypatch.setattr(openvino.Core, "compile_model", compile_model)
-    for name in ("openvino", "openvino-fp32"):
+    for name, of in (
+        ("openvino", find("brands", folder)),
+        ("openvino-fp32", find("brands", folder)),
+        ("openvino-int8", find("attributes")),
+    ):
         made = create(name)
         assert made.name == name
-        made.load(find("brands", folder), "cpu")
-    assert asked == [None, "f32"]
+        made.load(of, "cpu")
+    assert asked == [None, "f32", None]
 
 
 def test_what_openvino_compiles_is_kept_by_weights(folder: Path, tmp_path: Path) -> None:
@@ -139,6 +144,38 @@ def test_what_openvino_compiles_is_kept_by_weights(folder: Path, tmp_path: Path)
     kept = list((tmp_path / "openvino" / of.manifest.sha256[:16]).iterdir())
     assert kept
     assert graphs.found(of)
+
+
+def test_int8_is_kept_apart_from_other_precisions(tmp_path: Path) -> None:
+    of = find("attributes")
+    for name in ("openvino", "openvino-int8"):
+        create(name, tmp_path).load(of, "cpu")
+    kept = [{file.name for file in (tmp_path / name / of.manifest.sha256[:16]).iterdir()} for name in listed(tmp_path)]
+    assert listed(tmp_path) == ["openvino", "openvino-int8"]
+    assert all(kept)
+    assert not kept[0] & kept[1]
+
+
+def listed(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_int8_needs_a_graph_for_it(folder: Path) -> None:
+    with pytest.raises(WeightsError, match="brands: the backend openvino-int8 needs its int8 graph; `carlens quantize"):
+        create("openvino-int8").load(find("brands", folder), "cpu")
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="elsewhere OpenVINO has other kernels")
+@pytest.mark.parametrize("name", [path.stem for path in SHIPPED.glob("*.json") if graphs.quantized(find(path.stem))])
+def test_the_shipped_int8_graphs_are_computed_in_int8(name: str) -> None:
+    """All convolutions but the first and the last ones: norms between them must not keep them from it."""
+    for path in graphs.quantized(find(name)).values():
+        core = openvino.Core()
+        compiled = core.compile_model(core.read_model(path), "CPU", {"INFERENCE_NUM_THREADS": 1})
+        told = [one.get_rt_info() for one in compiled.get_runtime_model().get_ops()]
+        layers = [one["runtimePrecision"] for one in told if one["layerType"] == "Convolution"]
+        assert len(layers) > 30
+        assert sum(one in ("u8", "i8") for one in layers) >= 0.9 * len(layers)
 
 
 SIGNALLED = """
