@@ -29,7 +29,7 @@ def write(weights: Weights, items: Sequence[Arrays]) -> list[Path]:
     """Writes the int8 graphs of `weights` beside them and returns their paths; `items` are what `prepare` made of the
     photos from which ranges are taken. Raises `GraphError` where the graphs themselves, or NNCF, are not there."""
     if not find_spec("nncf"):
-        raise GraphError("ranges are found by NNCF, which is not installed (pip install nncf)")
+        raise GraphError("ranges are found by NNCF, which is not installed: carlens[int8] brings it")
     there = graphs.found(weights)
     if not there:
         raise GraphError(f"{weights.manifest.name}: no graphs beside the weights; {_remade(weights)}")

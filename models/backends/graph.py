@@ -59,7 +59,7 @@ class GraphBackend(ABC):
 
 def _rcnn(parts: Mapping[str, Part], manifest: Manifest) -> Rcnn:
     """A detector of its parts, warmed."""
-    kept = {name: manifest.network[name] for name in ("detections", "min_score") if name in manifest.network}
+    kept = {name: manifest.network[name] for name in ("detections", "min_score", "overlap") if name in manifest.network}
     made = Rcnn(parts["dense"], parts["boxes"], parts.get("masks"), Limits(**kept))
     made.warm({"image": np.zeros((1, manifest.input.height, manifest.input.width, 3), np.uint8)})
     return made

@@ -81,11 +81,13 @@ class Detector(nn.Module):
         anchors: list[list[int]] | None = None,
         detections: int = 100,
         min_score: float = 0.03,
+        overlap: float = 0.5,
         finest: int = 8,
         norm: Norm = "frozen",
         deformable: Sequence[str] = (),
     ) -> None:
-        """`finest`, `norm` and `deformable` are `pyramid`'s."""
+        """Detections of less than `min_score` go, and those that overlap a surer one of their label by more than
+        `overlap` (intersection over union). `finest`, `norm` and `deformable` are `pyramid`'s."""
         super().__init__()
         kind, _, rest = architecture.partition("_rcnn_")
         sizes = anchors or ANCHORS[finest == 8 :]
@@ -101,7 +103,7 @@ class Detector(nn.Module):
             sizes,
             box_detections_per_img=detections,
             box_score_thresh=min_score,
-            box_nms_thresh=0.5,
+            box_nms_thresh=overlap,
             box_batch_size_per_image=128,
             rpn_pre_nms_top_n_train=1000,
             rpn_post_nms_top_n_train=400,

@@ -35,8 +35,10 @@ def installs(root: Path, lock: str) -> list[Requirement]:
     """What a lock file was compiled from."""
     groups = declared(root)
     serving = {"requirements.txt": "cpu", "requirements-gpu.txt": "gpu"}
-    # ray is large, and installed for `make test-ray` alone
-    names = ["", "build", serving[lock]] if lock in serving else [name for name in groups if name != "ray"]
+    # ray is large, and installed for `make test-ray` alone; NNCF holds numpy back
+    names = (
+        ["", "build", serving[lock]] if lock in serving else [name for name in groups if name not in ("ray", "int8")]
+    )
     return [requirement for name in names for requirement in groups[name]]
 
 
@@ -113,7 +115,7 @@ def imported(folder: Path) -> Iterator[tuple[Path, str]]:
     [
         ("app", ["traces", "ray"]),
         ("models", ["cpu", "gpu"]),
-        ("training", ["train"]),
+        ("training", ["train", "int8"]),
         ("tests", ["traces", "train", "dev"]),
     ],
 )

@@ -64,7 +64,7 @@ def test_a_size_is_drawn_for_each_step() -> None:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_recipe_parses_and_is_served(name: str) -> None:
     recipe = read(name)
-    assert served(recipe).name == name.removesuffix("_second").removesuffix("_third")
+    assert served(recipe).name == name.removesuffix("_second").removesuffix("_third").removesuffix("_fourth")
     assert recipe.sizes[0][0] == 0
     assert recipe.side(0.0) <= recipe.side(1.0)
     assert "research and non-commercial" in recipe.terms["weights"]
