@@ -95,21 +95,27 @@ def _ranged(plain: ModelProto, items: Iterable[Arrays]) -> ModelProto:
 
 
 def left_out(graph: GraphProto) -> list[str]:
-    """Names of the nodes that keep computing in floats: the first layers, whose input is the photo, the last ones,
-    whose output is the answer, and all sums before and behind them. They cost little, and errors there count most."""
-    ahead, behind = _reached(graph.node), _reached(graph.node[::-1], backwards=True)
-    return [node.name for node in graph.node if not (ahead[node.name] and behind[node.name])]
+    """Names of the nodes that keep computing in floats: the first heavy layers, whose input is the photo, the last
+    ones, whose output is the answer, and all that lies before, between the last two, and behind. They cost little, and
+    errors there count most."""
+    nodes = list(graph.node)
+    heavy = {node.name for node in nodes if node.op_type in HEAVY}
+    ahead, behind = _reached(nodes, heavy), _reached(nodes[::-1], heavy, backwards=True)
+    inner = heavy & behind
+    feeding = inner | _reached(nodes[::-1], inner, backwards=True)
+    return [node.name for node in nodes if node.name not in ahead & feeding]
 
 
-def _reached(nodes: Sequence[NodeProto], backwards: bool = False) -> dict[str, bool]:
-    """Of each node, whether there is a heavy layer among those before it (or behind it)."""
-    heavy: dict[str, bool] = {}
-    found = {}
+def _reached(nodes: Sequence[NodeProto], layers: set[str], backwards: bool = False) -> set[str]:
+    """The nodes that come after one of the `layers`, or before one; `nodes` are in the order to go through them."""
+    tensors: set[str] = set()
+    found = set()
     for node in nodes:
         start, end = (node.output, node.input) if backwards else (node.input, node.output)
-        found[node.name] = any(heavy.get(name, False) for name in start)
-        for name in end:
-            heavy[name] = heavy.get(name, False) or found[node.name] or node.op_type in HEAVY
+        if tensors.intersection(start):
+            found.add(node.name)
+        if node.name in layers or node.name in found:
+            tensors.update(end)
     return found
 
 

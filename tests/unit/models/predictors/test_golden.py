@@ -68,10 +68,11 @@ def tells_the_same(name: str, backend: str, logits: float, apart: float, overlap
             np.testing.assert_allclose(given, wanted, rtol=0, atol=logits, err_msg=output)
         return
     columns = ("boxes", "labels", "scores")
+    told = len(find(name).manifest.labels["label"])
     for photo in range(2):
         boxes, labels, scores = (found[column][photo].astype(float) for column in columns)
         for box, label, score in zip(*(expected[column][photo].astype(float) for column in columns), strict=True):
-            if score >= SURE:
+            if score >= SURE and label < told:
                 same = (labels == label) & (overlaps(box, boxes) >= overlap)
                 assert same.any(), f"photo {photo}: no {label:g} at {box}"
                 assert np.abs(scores[same] - score).min() <= apart
