@@ -103,9 +103,6 @@ def street(chance: random.Random) -> Image.Image:
     image.paste(
         fade((96, 97, 101), (64, 65, 70), 512, 800), mask=shape([(0, 512), (1200, 512), (1200, 800), (0, 800)], 0)
     )
-    for left in range(-60, WIDTH, 330):
-        dash = [(left, 726), (left + 190, 726), (left + 178, 740), (left - 14, 740)]
-        image.paste((206, 204, 196), mask=shape(dash, 0, 0.6, 200))
     return image
 
 

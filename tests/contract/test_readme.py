@@ -5,7 +5,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -22,15 +22,16 @@ from tests.contract.process import COMMAND, Service, serving
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("README.md", "openapi/README.md", "models/README.md")
+OWN = ("models/README.md",)
 PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in NAMES}
 MOST_LINES = 250
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
 STARTS = re.compile(r"(^|[|;&] *|\$\()curl ")
 
 
-def blocks(language: str) -> list[str]:
-    found = (re.findall(rf"^```{language}\n(.*?)^```", page, re.MULTILINE | re.DOTALL) for page in PAGES.values())
-    return list(chain.from_iterable(found))
+def blocks(language: str, pages: Sequence[str] = NAMES) -> list[str]:
+    pattern = re.compile(rf"^```{language}\n(.*?)^```", re.MULTILINE | re.DOTALL)
+    return list(chain.from_iterable(pattern.findall(PAGES[name]) for name in pages))
 
 
 def commands() -> list[str]:
@@ -128,10 +129,10 @@ def test_the_table_of_errors_is_complete() -> None:
 
 @pytest.fixture(scope="module")
 def plugged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service that serves the README's example predictor alone, installed from the two files shown."""
+    """A service that serves the example predictor alone, installed from the two files shown."""
     source, target = tmp_path_factory.mktemp("sharpness"), tmp_path_factory.mktemp("site")
-    (source / "carlens_sharpness.py").write_text(blocks("python")[0], encoding="utf-8")
-    (source / "pyproject.toml").write_text(blocks("toml")[0], encoding="utf-8")
+    (source / "carlens_sharpness.py").write_text(blocks("python", OWN)[0], encoding="utf-8")
+    (source / "pyproject.toml").write_text(blocks("toml", OWN)[0], encoding="utf-8")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
     subprocess.run([*pip, "--target", str(target), str(source)], check=True)
     environment = {"PYTHONPATH": str(target), "CARLENS_PREDICTORS": "sharpness", "CARLENS_DEVICE": "cpu"}
