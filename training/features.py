@@ -1,6 +1,7 @@
 """Activations of a frozen trunk, computed once and kept on disk: how a machine without a GPU trains a deep network."""
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+
+def tell(done: int, of: int) -> None:
+    """How far it is, in one line that is written over."""
+    print(f"features {done}/{of}", end="\n" if done == of else "\r", file=sys.stderr, flush=True)  # noqa: T201
 
 
 class FeatureCache:

@@ -1,6 +1,6 @@
 """Photos of several heads: each is labelled for one of them, by that head's table."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,10 @@ from typing import Any
 from training.data import table
 from training.data.archive import Archive
 from training.data.problems import Problems
+
+MISSING = -1
+UNLABELLED = ""
+"""Number of no label, and name of no head."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +54,17 @@ def _rows(name: str, head: Mapping[str, Any], data: Path, split: str) -> list[Sa
         archive = row.extra.get("archive") or f"{head['cutouts' if cutout else 'photos']}_{split}"
         found.append(Sample(archive.removesuffix(".zip"), row.file, name, row.label, cutout))
     return found
+
+
+def unlabelled(
+    names: Sequence[str], data: Path, known: Mapping[str, Archive]
+) -> tuple[list[Sample], dict[str, Archive]]:
+    """The photos of archives, labelled for no head, and the archives with those already `known`. Raises `DataError`
+    for all that do not exist."""
+    problems, samples, archives = Problems(), list[Sample](), dict(known)
+    for name in names:
+        with problems.gather():
+            archives[name] = archives.get(name) or Archive(data / name)
+            samples += [Sample(name, file, UNLABELLED, MISSING, cutout=False) for file in archives[name].photos()]
+    problems.check()
+    return samples, archives

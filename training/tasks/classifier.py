@@ -1,7 +1,6 @@
 """One label of many: a ResNet whose early stages may stay frozen, their activations cached."""
 
 import hashlib
-import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -19,13 +18,9 @@ from models.networks.classifier import STAGES, Classifier
 from models.photo import Header, Photo, whole
 from training import augment, devices, growth, losses, starts
 from training.data import formats, label_table
-from training.features import FeatureCache
+from training.features import FeatureCache, tell
 from training.loop import Batch, Task
 from training.recipe import Recipe
-
-
-def _tell(done: int, of: int) -> None:
-    print(f"features {done}/{of}", end="\n" if done == of else "\r", file=sys.stderr, flush=True)  # noqa: T201
 
 
 class ClassifierTask(Task):
@@ -171,7 +166,7 @@ class ClassifierTask(Task):
         of = [self.recipe.start, self.architecture, self.frozen, side, self.variants, asdict(self.strength)]
         key = [*of, val, train, hashlib.sha256(files.encode()).hexdigest()]
         cache = FeatureCache(self.work / "features.f16", key)
-        return cache.open(val + train * self.variants, compute, _tell)
+        return cache.open(val + train * self.variants, compute, tell)
 
     def sample(self, index: int, side: int, rng: np.random.Generator) -> Any:
         label = self.train_rows[index].label

@@ -16,12 +16,11 @@ from models.photo import Header, Photo, whole
 from training import augment, devices, starts
 from training.augment import mirrored_labels
 from training.data import heads
-from training.data.heads import Sample
+from training.data.heads import MISSING, UNLABELLED, Sample
 from training.loop import Batch, Task
 from training.losses import binary_cross_entropy
 from training.recipe import Recipe
-
-MISSING = -1
+from training.teacher import Shares, Teacher
 
 
 class HeadsTask(Task):
@@ -29,10 +28,11 @@ class HeadsTask(Task):
     `mirror` (pairs of labels that swap when a photo is mirrored) and `balance` (draw a label as often as the root
     of its count, so that rare ones are seen); `epoch` (photos drawn in one), `backgrounds` (head on whose
     photos cut-outs are pasted), `frozen` (layers left as they are), `loss` (`cross_entropy`, or `binary`: one yes or no
-    for each label)."""
+    for each label), `teacher` (what the starting weights answer is learnt, too, by every head: `weight` of that loss,
+    `photos`: archives nobody labelled, which have `share` of a batch)."""
 
     def __init__(self, recipe: Recipe, data: Path, work: Path) -> None:
-        self.recipe, self.data = recipe, data
+        self.recipe, self.data, self.work = recipe, data, work
         self.heads: dict[str, dict[str, Any]] = recipe.task["heads"]
         self.labels: dict[str, list[str]] = {name: list(head["labels"]) for name, head in self.heads.items()}
         self.samples, self.archives = heads.read(self.heads, data)
@@ -43,6 +43,11 @@ class HeadsTask(Task):
         self.loss = str(recipe.task.get("loss", "cross_entropy"))
         if self.loss not in ("cross_entropy", "binary"):
             raise ValueError(f"task.loss: {self.loss!r}, expected cross_entropy or binary")
+        self.teacher: dict[str, Any] = recipe.task.get("teacher", {})
+        if self.teacher and not recipe.start.startswith(starts.SHIPPED):
+            raise ValueError(f"task.teacher: answers by the starting weights, so start must be {starts.SHIPPED}NAME")
+        found, self.archives = heads.unlabelled(self.teacher.get("photos", []), data, self.archives)
+        self.samples["train"] += found
 
     def network(self) -> nn.Module:
         network = build(self.recipe.architecture, self.labels, self.recipe.network)
@@ -79,15 +84,34 @@ class HeadsTask(Task):
         for stage in self.recipe.task.get("frozen", []):
             getattr(network.network.trunk, stage).eval()
 
+    def prepare(self) -> None:
+        if self.teacher:
+            _ = self._answers
+
+    @cached_property
+    def _teacher(self) -> Teacher:
+        return Teacher(self.network(), self.labels, self.recipe.side(1.0))
+
+    @cached_property
+    def _answers(self) -> np.ndarray:
+        """The teacher's logits (photos of `train`, labels of all heads)."""
+        rows = self.samples["train"]
+
+        def photo(n: int) -> np.ndarray:
+            return self.pixels(rows[n], np.random.default_rng((3, n)))
+
+        return self._teacher.answers(self.work / "teacher.f16", [f"{s.archive}/{s.file}" for s in rows], photo)
+
     @cached_property
     def _by_head(self) -> dict[str, np.ndarray]:
         rows = self.samples["train"]
-        return {name: np.array([i for i, s in enumerate(rows) if s.head == name]) for name in self.heads}
+        names = [*self.heads, UNLABELLED] if self.teacher.get("photos") else [*self.heads]
+        return {name: np.array([i for i, s in enumerate(rows) if s.head == name]) for name in names}
 
     def _draws(self, name: str, count: int, rng: np.random.Generator) -> np.ndarray:
         """`count` samples of a head, all about equally often, or rare labels more often where `balance` asks for it."""
         rows = self._by_head[name]
-        if not self.heads[name].get("balance"):
+        if name == UNLABELLED or not self.heads[name].get("balance"):
             return np.concatenate([rng.permutation(rows) for _ in range(count // len(rows) + 1)])[:count]
         labels = np.array([self.samples["train"][i].label for i in rows])
         weight = 1 / np.sqrt(np.bincount(labels, minlength=len(self.labels[name])))[labels]
@@ -97,7 +121,10 @@ class HeadsTask(Task):
         """Each batch holds every head by its `share`; an epoch is as long as `task.epoch` says."""
         rng = np.random.default_rng((self.recipe.seed, epoch))
         batches = int(self.recipe.task["epoch"]) // self.recipe.batch
-        counts = {name: round(head["share"] * self.recipe.batch) for name, head in self.heads.items()}
+        shares = {name: head["share"] for name, head in self.heads.items()}
+        if UNLABELLED in self._by_head:
+            shares[UNLABELLED] = self.teacher["share"]
+        counts = {name: round(share * self.recipe.batch) for name, share in shares.items()}
         if sum(counts.values()) != self.recipe.batch:
             raise ValueError(f"the heads' shares give {counts}, which is not a batch of {self.recipe.batch}")
         drawn = [self._draws(name, count * batches, rng).reshape(batches, count) for name, count in counts.items()]
@@ -123,14 +150,24 @@ class HeadsTask(Task):
     def sample(self, index: int, side: int, rng: np.random.Generator) -> Any:
         sample = self.samples["train"][index]
         pixels, mirrored = augment.vary(self.pixels(sample, rng), side, self.strength, rng)
-        return pixels, sample.head, self.mirror[sample.head][sample.label] if mirrored else sample.label
+        label = self.mirror[sample.head][sample.label] if mirrored and sample.label != MISSING else sample.label
+        return pixels, sample.head, label, self._shares(index, mirrored)
+
+    def _shares(self, index: int, mirrored: bool) -> Shares:
+        """What the teacher says of a photo, by head; nothing without one."""
+        if not self.teacher:
+            return {}
+        shares = self._teacher.shares(self._answers[index])
+        return {name: values[self.mirror[name]] for name, values in shares.items()} if mirrored else shares
 
     def collate(self, samples: Sequence[Any]) -> Batch:
         targets = {
-            name: torch.tensor([label if head == name else MISSING for _, head, label in samples])
+            name: torch.tensor([label if head == name else MISSING for _, head, label, _ in samples])
             for name in self.heads
         }
-        return {"image": torch.from_numpy(np.stack([pixels for pixels, _, _ in samples])), "targets": targets}
+        shares = {name: torch.from_numpy(np.stack([one[3][name] for one in samples])) for name in samples[0][3]}
+        photos = torch.from_numpy(np.stack([one[0] for one in samples]))
+        return {"image": photos, "targets": targets, "shares": shares}
 
     def losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """One loss a head, over the photos that have its label."""
@@ -140,6 +177,7 @@ class HeadsTask(Task):
                 name: binary_cross_entropy(logits[name], target, smoothing, MISSING)
                 for name, target in batch["targets"].items()
             }
+        weight = float(self.teacher.get("weight", 0))
         return {
             # A part of a batch may hold no label of a head; a mean over none would be no number.
             name: functional.cross_entropy(
@@ -147,6 +185,9 @@ class HeadsTask(Task):
             )
             / (target != MISSING).sum().clamp(min=1)
             for name, target in batch["targets"].items()
+        } | {
+            f"{name}_taught": weight * functional.cross_entropy(logits[name], shares)
+            for name, shares in batch["shares"].items()
         }
 
     @torch.inference_mode()

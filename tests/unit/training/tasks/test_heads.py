@@ -12,7 +12,8 @@ from tests.unit.training import drawn
 from training import recipe as recipes
 from training import tasks
 from training.augment import Strength
-from training.tasks.heads import MISSING, HeadsTask
+from training.data.heads import MISSING
+from training.tasks.heads import HeadsTask
 
 
 def make(data: Path, *changes: str) -> HeadsTask:
@@ -60,10 +61,10 @@ def test_labels_that_swap_do_so_both_ways(task: HeadsTask) -> None:
 @pytest.mark.parametrize(("flip", "expected"), [(0.0, "left"), (1.0, "right")])
 def test_a_mirrored_view_is_the_other_side(task: HeadsTask, flip: float, expected: str) -> None:
     task.strength = Strength(flip=flip)
-    pixels, head, label = task.sample(index(task, "train/left.png"), 32, np.random.default_rng(0))
+    pixels, head, label, _ = task.sample(index(task, "train/left.png"), 32, np.random.default_rng(0))
     assert pixels.shape == (32, 32, 3)
     assert (head, task.labels[head][label]) == ("orientation", expected)
-    _, head, label = task.sample(index(task, "train/red.png"), 32, np.random.default_rng(0))
+    _, head, label, _ = task.sample(index(task, "train/red.png"), 32, np.random.default_rng(0))
     assert (head, task.labels[head][label]) == ("color", "red")
 
 
