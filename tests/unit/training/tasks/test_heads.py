@@ -12,7 +12,8 @@ from tests.unit.training import drawn
 from training import recipe as recipes
 from training import tasks
 from training.augment import Strength
-from training.data.heads import MISSING
+from training.data.heads import MISSING, UNLABELLED
+from training.data.problems import DataError
 from training.tasks.heads import HeadsTask
 
 
@@ -194,3 +195,81 @@ def test_the_network_starts_from_the_given_weights_with_frozen_layers(task: Head
 def test_a_start_of_another_depth_is_refused(data: Path) -> None:
     with pytest.raises(ValueError, match=r"resnet18\.safetensors does not fit resnet50"):
         make(data, "architecture=resnet50").network()
+
+
+class Sayer(nn.Module):
+    """A teacher that is sure: everything is blue, a bus, and shows its left."""
+
+    def __init__(self, labels: dict[str, list[str]]) -> None:
+        super().__init__()
+        self.labels, self.bias = labels, nn.Parameter(torch.tensor(9.0))
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        said = {"color": "blue", "type": "bus", "orientation": "left"}
+        logits = {name: torch.zeros(len(image), len(labels)) for name, labels in self.labels.items()}
+        for name, label in said.items():
+            logits[name][:, self.labels[name].index(label)] = self.bias.detach()
+        return logits
+
+
+TAUGHT = [
+    'start="weights:attributes"',
+    'task.teacher={weight = 0.5, photos = ["car_details/train"], share = 0.25}',
+    "task.heads.color.share=0.25",
+    "task.heads.type.share=0.25",
+    "task.heads.orientation.share=0.25",
+]
+
+
+@pytest.fixture
+def taught(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HeadsTask:
+    task = tasks.create(recipes.read("attributes", [*drawn.HEADS, *TAUGHT]), data, tmp_path)
+    assert isinstance(task, HeadsTask)
+    monkeypatch.setattr(task, "network", lambda: Sayer(task.labels))
+    task.prepare()
+    return task
+
+
+def test_photos_that_nobody_labelled_have_their_share_of_a_batch(taught: HeadsTask) -> None:
+    order = taught.order(0)
+    for start in (0, 8):
+        rows = [taught.samples["train"][n] for n in order[start : start + 8]]
+        assert Counter(row.head for row in rows) == {"color": 2, "type": 2, "orientation": 2, UNLABELLED: 2}
+        assert {(row.archive, row.label) for row in rows if row.head == UNLABELLED} == {("car_details/train", MISSING)}
+
+
+@pytest.mark.parametrize(("flip", "side"), [(0.0, "left"), (1.0, "right")])
+def test_every_photo_learns_what_the_teacher_says_mirrored_as_it_is(taught: HeadsTask, flip: float, side: str) -> None:
+    taught.strength = Strength(flip=flip)
+    rng = np.random.default_rng(0)
+    batch = taught.collate([taught.sample(n, 32, rng) for n in (0, len(taught.samples["train"]) - 1)])
+    assert batch["targets"]["color"].tolist() == [taught.labels["color"].index("red"), MISSING]
+    for name, label in {"color": "blue", "type": "bus", "orientation": side}.items():
+        assert batch["shares"][name].shape == (2, len(taught.labels[name]))
+        assert batch["shares"][name].argmax(1).tolist() == [taught.labels[name].index(label)] * 2
+        torch.testing.assert_close(batch["shares"][name].sum(1), torch.ones(2))
+
+
+def test_what_the_teacher_says_weighs_as_the_recipe_asks(taught: HeadsTask) -> None:
+    batch = taught.collate([taught.sample(len(taught.samples["train"]) - 1, 32, np.random.default_rng(0))] * 2)
+
+    class Fixed(nn.Module):
+        def forward(self, image: Tensor) -> dict[str, Tensor]:
+            return {name: torch.zeros(len(image), len(labels)) for name, labels in taught.labels.items()}
+
+    losses = {name: float(value) for name, value in taught.losses(Fixed(), batch).items()}
+    assert losses == pytest.approx(
+        dict.fromkeys(taught.labels, 0)
+        | {f"{name}_taught": 0.5 * np.log(len(labels)) for name, labels in taught.labels.items()},
+        rel=1e-5,
+    )
+
+
+def test_a_teacher_needs_weights_to_start_from(data: Path) -> None:
+    with pytest.raises(ValueError, match=r"task\.teacher: .* start must be weights:NAME"):
+        make(data, *TAUGHT[1:])
+
+
+def test_photos_of_a_teacher_that_are_not_there_are_told(data: Path) -> None:
+    with pytest.raises(DataError, match="nowhere"):
+        make(data, TAUGHT[0], 'task.teacher={weight = 0.5, photos = ["nowhere"], share = 0.25}')
