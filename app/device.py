@@ -292,6 +292,7 @@ class Device:
 
     def _run(self, lane: Lane, group: list[Item]) -> Exception | None:
         size = lane.padded(len(group))
+        counted = lane.counted  # before the answer is known: who is told of it may change this at once
         started = self._clock()
         with self.lock:
             self.running = Run(lane, size, started)
@@ -319,7 +320,7 @@ class Device:
                     for item, row, at in zip(group, rows, taken, strict=True)
                 ]
             )
-        if lane.counted:
+        if counted:
             self._observer.batch(lane.name, len(group), size, seconds)
         return failure
 

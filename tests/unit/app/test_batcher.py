@@ -519,6 +519,22 @@ async def test_the_observer_is_told_of_batches_depths_and_every_item_without_an_
     assert diary.depths["a"][-1] == 0
 
 
+@scenario
+async def test_a_run_that_began_uncounted_stays_so_whoever_hears_of_its_answer_first() -> None:
+    diary, doubler = Diary(), Doubler()
+    async with serving(doubler, observer=diary) as batcher:
+        lane = batcher._lane("a")
+        lane.counted = False
+        doubler.hold()
+        proving = await send(batcher, 1)
+        await doubler.on_device()
+        lane.counted = True  # as after a proof, whose answer is heard before the device's thread goes on
+        doubler.let_go()
+        await outcomes(proving)
+        await outcomes(await send(batcher, 2))
+    assert [name for name, *_ in diary.batches] == ["a"]
+
+
 class Saboteur(Diary):
     """An observer that always raises."""
 
