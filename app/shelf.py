@@ -108,10 +108,15 @@ class Shelf:
     def start(self) -> None:
         """Begins to load all that is not lazy."""
         self._batcher.on_doubt(self._doubted)
-        for name, entry in self._entries.items():
-            if not entry.lazy:
-                self._close(entry, "loading")
-                self._order(Change("load", name))
+        first = [entry for entry in self._entries.values() if not entry.lazy]
+        for entry in first:
+            self._close(entry, "loading")
+        self._keep(asyncio.create_task(self._begin(first)))
+
+    async def _begin(self, first: list[Entry]) -> None:
+        """Together, so that one is read and loaded while another warms up; no change is made meanwhile."""
+        async with self._lock:
+            await asyncio.gather(*(self._bring(entry) for entry in first))
 
     async def stop(self) -> None:
         """Nothing is changed any more; who waits for a change is told so."""

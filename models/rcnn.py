@@ -17,8 +17,8 @@ Part = Callable[[Numbers], Numbers]
 
 MASK_SIDE = 28
 
-OUTLINED = (2, 4, 8, 16, 32, 64)
-"""Outlines of a photo are asked for in these numbers, so that the device sees few shapes; beyond, in that of all."""
+OUTLINED = (2, 4, 8, 16, 32)
+"""Outlines of a photo are asked for in these numbers, so that the device sees few shapes; more of them in turns."""
 
 SMALLEST_PROPOSAL, SMALLEST = 1e-3, 1e-2
 """Pixels of the input that a side of a proposal, of a detection has at least."""
@@ -44,12 +44,6 @@ class Rcnn:
     def __init__(self, dense: Part, boxes: Part, masks: Part | None, limits: Limits) -> None:
         self.dense, self.boxes, self.masks, self.limits = dense, boxes, masks, limits
 
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Of how many outlines a photo's are padded to."""
-        most = self.limits.detections
-        return (*(size for size in OUTLINED if size < most), most)
-
     def __call__(self, batch: Numbers) -> Numbers:
         seen = self.dense({"image": batch["image"]})
         level = np.repeat(np.arange(len(seen["counts"])), seen["counts"])
@@ -73,7 +67,7 @@ class Rcnn:
         if self.masks is None:
             return
         features = self.dense(batch)["features"]
-        for size in self.sizes:
+        for size in OUTLINED:
             boxes = np.zeros((size, 4), np.float32)
             numbers = np.zeros(size, np.int64)
             self.masks({"features": features, "boxes": boxes, "photo": numbers, "label": numbers})
@@ -102,10 +96,12 @@ class Rcnn:
         asked = np.flatnonzero(found["scores"] >= least[found["labels"]])
         if self.masks is None or not len(asked):
             return masks
-        size = next(size for size in self.sizes if size >= len(asked))
-        given = {"boxes": _rows(found["boxes"][asked], size), "label": _rows(found["labels"][asked], size)}
-        given = {"features": features[None], **given, "photo": np.zeros(size, np.int64)}
-        masks[asked] = self.masks(given)["masks"][: len(asked)]
+        for start in range(0, len(asked), OUTLINED[-1]):
+            some = asked[start : start + OUTLINED[-1]]
+            size = next(size for size in OUTLINED if size >= len(some))
+            given = {"boxes": _rows(found["boxes"][some], size), "label": _rows(found["labels"][some], size)}
+            given = {"features": features[None], **given, "photo": np.zeros(size, np.int64)}
+            masks[some] = self.masks(given)["masks"][: len(some)]
         return masks
 
 

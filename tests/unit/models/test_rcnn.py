@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.rcnn import MASK_SIDE, Limits, Numbers, Rcnn
+from models.rcnn import MASK_SIDE, OUTLINED, Limits, Numbers, Rcnn
 
 FAR = [100.0, 100, 120, 120]
 
@@ -96,16 +96,19 @@ def test_outlines_are_made_of_what_is_asked_for() -> None:
 
 
 def test_outlines_are_asked_for_in_few_sizes_which_were_warmed() -> None:
-    boxes = [[30.0 * n, 0, 30.0 * n + 20, 20] for n in range(12)]
-    drawn = Drawn(boxes, list(range(12, 0, -1)), (12,))
-    network = drawn.network(detections=10)
+    boxes = [[30.0 * (n % 8), 30.0 * (n // 8), 30.0 * (n % 8) + 20, 30.0 * (n // 8) + 20] for n in range(40)]
+    drawn = Drawn(boxes, list(range(40, 0, -1)), (40,))
+    network = drawn.network(detections=40)
     network.warm(photos())
     warmed = set(drawn.outlined)
-    assert warmed == {2, 4, 8, 10}
-    for number in range(1, 11):
+    assert warmed == set(OUTLINED)
+    for number in (1, 2, 3, 8, 9, 31, 32, 33, 40):
         Drawn.__init__(drawn, boxes[:number], list(range(number, 0, -1)), (number,))
-        assert told(network(photos()))
+        found = network(photos())
+        assert len(told(found)) == number
+        assert found["masks"][0].any(axis=(1, 2)).tolist() == [n < number for n in range(40)]
         assert set(drawn.outlined) <= warmed
+    assert drawn.outlined == [32, 8]
 
 
 def test_without_a_part_for_outlines_they_are_zero() -> None:
