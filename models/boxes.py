@@ -10,9 +10,9 @@ Boxes = NDArray[Any]
 
 
 def areas(boxes: Boxes) -> NDArray[Any]:
-    """Area of each box; one turned inside out has none."""
-    sides: NDArray[Any] = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
-    shared: NDArray[Any] = sides[:, 0] * sides[:, 1]
+    """Area of each box (..., 4); one turned inside out has none."""
+    sides: NDArray[Any] = np.maximum(boxes[..., 2:] - boxes[..., :2], 0)
+    shared: NDArray[Any] = sides[..., 0] * sides[..., 1]
     return shared
 
 

@@ -13,7 +13,9 @@ from models.rcnn import Part
 # keeps a number for this machine in the home folder.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
+import numpy as np  # noqa: E402
 import openvino  # noqa: E402
+from openvino import opset13  # noqa: E402
 
 
 class OpenVinoBackend(GraphBackend):
@@ -41,7 +43,9 @@ class OpenVinoBackend(GraphBackend):
             settings["CACHE_DIR"] = str(self.cache / self.name / digest)
         core = openvino.Core()
         # Read first: asked by a path, which is new every time, the cache would never know it.
-        compiled = core.compile_model(core.read_model(path), "CPU", settings)
+        model = core.read_model(path)
+        _channels_last(model)
+        compiled = core.compile_model(model, "CPU", settings)
         request, names = compiled.create_infer_request(), [output.get_any_name() for output in compiled.outputs]
 
         def run(arrays: Arrays) -> Arrays:
@@ -49,6 +53,17 @@ class OpenVinoBackend(GraphBackend):
             return {name: found[number] for number, name in enumerate(names)}
 
         return run
+
+
+def _channels_last(model: openvino.Model) -> None:
+    """Gives every RoIAlign its features from a convolution that changes nothing: only after one does the CPU plugin lay
+    the channels of a pixel side by side, and reads them nine times as fast (250 regions: 10 ms in place of 94)."""
+    for align in (node for node in model.get_ops() if node.get_type_name() == "ROIAlign"):
+        features = align.input_value(0)
+        channels = features.get_partial_shape()[1].get_length()
+        ones = opset13.constant(np.ones((channels, 1, 1, 1, 1), np.float32))
+        same = opset13.group_convolution(features, ones, [1, 1], [0, 0], [0, 0], [1, 1])
+        align.input(0).replace_source_output(same.output(0))
 
 
 def create(cache: Path | None = None, threads: int | None = None, precision: str = "") -> OpenVinoBackend:

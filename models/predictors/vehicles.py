@@ -19,9 +19,13 @@ from models.predictors.weighted import WeightedPredictor
 OVERLAP = 0.45
 """Boxes that overlap more are of one vehicle, whatever their types: a pick-up is seen as car and truck at once."""
 
-CLOSER = 1.5
-"""By how much larger at least the photo is read again where nothing sure was seen: what is too small or too blurred for
-one size is mostly found at the other."""
+FARTHER, CLOSER = 0.5, 1.5
+"""At how much of its size, at least, the photo is read again where nothing sure and large was seen, as a vehicle that
+fills the frame is mostly missed at the first size and found at that; and where nothing sure was seen at both, as what
+is too small or too blurred is found at this."""
+
+FILLS = 0.2
+"""Share of the input from which a sure box may fill its photo, the rest being letterbox."""
 
 STRIDE = 32
 """Pixels of the input between the network's coarsest cells: its sides are multiples of it."""
@@ -64,7 +68,8 @@ class VehiclesAnswer(BaseModel):
 
 class Vehicles(WeightedPredictor[VehiclesOptions, VehiclesAnswer]):
     """A one-stage detector whose cells are merged here, so that its device sees fixed shapes only. A photo in which
-    nothing sure is seen is looked at a second time, larger, and the cells of both looks are merged."""
+    nothing sure and large is seen is looked at again, smaller, and where still nothing sure is, larger; the cells of
+    all looks are merged."""
 
     name = "vehicles"
     kind = "boxes"
@@ -73,40 +78,60 @@ class Vehicles(WeightedPredictor[VehiclesOptions, VehiclesAnswer]):
     cpu_batch = 2
 
     def describe(self) -> Specification:
-        width, height = self.closer
+        width, height = self.size(CLOSER)
         plain = self.specify(
             description="Every vehicle with its type, score and box. `main` marks the one that the photo is about: the "
             "one that fills the frame, not the sharpest in the background. In a close-up there is none. A photo in "
-            "which nothing sure is seen is looked at twice, the second time larger, which takes longer.",
+            "which nothing sure and large is seen is looked at again in other sizes, which takes longer.",
             options=VehiclesOptions,
             answer=VehiclesAnswer,
             example=EXAMPLE,
         )
-        return replace(plain, inputs={**plain.inputs, "closer": Tensor((height, width, 3))}, reads=(width, height))
+        more = {name: Tensor((down, across, 3)) for name, (across, down) in self.again.items()}
+        return replace(plain, inputs={**plain.inputs, **more}, reads=(width, height))
 
     @property
-    def closer(self) -> tuple[int, int]:
-        """Width and height of the second look."""
+    def again(self) -> dict[str, tuple[int, int]]:
+        """Width and height of the further looks."""
+        return {"farther": self.size(FARTHER), "closer": self.size(CLOSER)}
+
+    def size(self, factor: float) -> tuple[int, int]:
+        """Width and height of the first look times the factor, raised to what the network can read."""
         size = self.manifest.input
-        return _larger(size.width), _larger(size.height)
+        across, down = (math.ceil(factor * side / STRIDE) * STRIDE for side in (size.width, size.height))
+        return across, down
 
     def prepare(self, photo: Photo, region: Region, options: VehiclesOptions) -> Arrays:
-        return {**super().prepare(photo, region, options), "closer": photo.letterboxed(region, *self.closer)}
+        more = {name: photo.letterboxed(region, *size) for name, size in self.again.items()}
+        return {**super().prepare(photo, region, options), **more}
 
     def run(self, batch: Arrays) -> Arrays:
-        """`boxes` (batch, cells, 4) and `scores` (batch, cells, types) of the first look, and of the second
-        `closer_boxes` and `closer_scores`, with scores of 0 for photos that had none; each in its own input's pixels.
-        """
+        """`boxes` (batch, cells, 4) and `scores` (batch, cells, types) of the first look, and of the others
+        `farther_boxes`, `farther_scores` and so on, with scores of 0 for photos that had none; each in its own input's
+        pixels."""
         looks = dict(self.backend.run({"image": batch["image"]}))
-        unsure = np.flatnonzero(looks["scores"].max(axis=(1, 2)) < SURE)
-        if len(unsure):
-            size = next(size for size in self.batch_sizes if size >= len(unsure))
-            rows = np.resize(unsure, size)  # padded by the same photos over again
-            for name, found in self.backend.run({"image": batch["closer"][rows]}).items():
-                every = np.zeros((len(batch["image"]), *found.shape[1:]), found.dtype)
-                every[unsure] = found[: len(unsure)]
-                looks[f"closer_{name}"] = every
-        return looks
+        sure = looks["scores"].max(axis=2) >= SURE
+        looks.update(self._again("farther", batch, ~(sure & _filling(looks["boxes"], batch["image"])).any(axis=1)))
+        unsure = ~sure.any(axis=1)
+        if "farther_scores" in looks:
+            # what is smaller the first look saw better, and of what is faint it saw more
+            scores = looks["farther_scores"]
+            left = (scores.max(axis=2) < SURE) | ~_filling(looks["farther_boxes"], batch["farther"])
+            looks["farther_scores"] = np.multiply(scores, ~left[..., None])
+            unsure &= left.all(axis=1)
+        return {**looks, **self._again("closer", batch, unsure)}
+
+    def _again(self, look: str, batch: Arrays, which: NDArray[np.bool_]) -> Arrays:
+        """What a further look gives of the photos that are `which`, zeros of the others; nothing where none is."""
+        chosen = np.flatnonzero(which)
+        seen: dict[str, NDArray[np.generic]] = {}
+        if len(chosen):
+            size = next(size for size in self.batch_sizes if size >= len(chosen))
+            rows = np.resize(chosen, size)  # padded by the same photos over again
+            for name, found in self.backend.run({"image": batch[look][rows]}).items():
+                seen[f"{look}_{name}"] = np.zeros((len(which), *found.shape[1:]), found.dtype)
+                seen[f"{look}_{name}"][chosen] = found[: len(chosen)]
+        return seen
 
     def finish(self, output: Arrays, header: Header, region: Region, options: VehiclesOptions) -> VehiclesAnswer:
         types, scores, boxes = self._found(output, header, region, options)
@@ -131,8 +156,11 @@ class Vehicles(WeightedPredictor[VehiclesOptions, VehiclesAnswer]):
         faintest = BARELY if options.min_score is None else min(BARELY, options.min_score)
         size = self.manifest.input
         looks = [_seen(output["boxes"], output["scores"], region, (size.width, size.height), faintest)]
-        if "closer_boxes" in output:
-            looks.append(_seen(output["closer_boxes"], output["closer_scores"], region, self.closer, faintest))
+        for look, shape in self.again.items():
+            if f"{look}_boxes" in output:
+                looks.append(_seen(output[f"{look}_boxes"], output[f"{look}_scores"], region, shape, faintest))
+                if look == "farther":
+                    looks[-1] = (_sharper(looks[-1][0], *looks[0]), looks[-1][1])
         boxes, every = (np.concatenate(parts) for parts in zip(*looks, strict=True))
         scores = every.max(axis=1)
         best = np.argsort(-scores, kind="stable")[:CELLS]
@@ -163,9 +191,10 @@ CELLS = 1000
 """Of more cells than these the faintest are left out before boxes are merged, so that no photo takes long."""
 
 
-def _larger(side: int) -> int:
-    """The first multiple of the network's stride that is `CLOSER` times the side or more."""
-    return math.ceil(CLOSER * side / STRIDE) * STRIDE
+def _filling(boxes: NDArray[np.generic], images: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """Which of the boxes (batch, cells, 4) are large in their image (batch, height, width, 3)."""
+    filling: NDArray[np.bool_] = rectangles.areas(boxes) >= FILLS * images.shape[1] * images.shape[2]
+    return filling
 
 
 def _seen(
@@ -184,6 +213,20 @@ def _seen(
     stretch = np.array([(region.x2 - region.x1) / columns, (region.y2 - region.y1) / rows] * 2)
     kept = finite(boxes[cells].astype(np.float64))  # those of cells that saw nothing may well be endless
     return kept * stretch + [region.x1, region.y1] * 2, every[cells]
+
+
+def _sharper(
+    boxes: NDArray[np.float64], first: NDArray[np.float64], scores: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The boxes, in place of each the best of the first look's `first` (with their `scores` by type) that is of the
+    same vehicle: fewer pixels show that one is there, and less well where it ends."""
+    ranked = first[np.argsort(-scores.max(axis=1, initial=0), kind="stable")]
+    found = boxes.copy()
+    for box in found:
+        same = np.flatnonzero(rectangles.overlaps(box, ranked) > OVERLAP)
+        if len(same):
+            box[:] = ranked[same[0]]
+    return found
 
 
 def _vehicle(label: str, score: float, box: NDArray[np.float64], header: Header, main: bool) -> Vehicle:

@@ -12,10 +12,10 @@ from models.graphs import QUANTIZED
 from models.manifest import Manifest, WeightsError
 from models.predictors.vehicles import Vehicles
 from models.registry import RegistryError
+from training import cropped, tasks, wide
 from training import doubtful as doubts
 from training import recipe as recipes
 from training import report as reports
-from training import tasks, wide
 from training.commands.figures import show
 from training.doubtful import Doubts
 from training.evaluate import Findings, findings, open_predictor, summary
@@ -95,7 +95,7 @@ def _wide(predictor: Any, data: Path, weights: Path | None, device: str, count: 
     readers = {name: open_predictor(name, weights) for name in scenes.cars}
     for reader in readers.values():
         reader.load(device)
-    return wide.figures(predictor, readers, scenes, count)
+    return wide.figures(predictor, readers, scenes, count) | cropped.figures(predictor, readers, cropped.photos(data))
 
 
 def _provided(name: str) -> tuple[Doubts | None, str]:

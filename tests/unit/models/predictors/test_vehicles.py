@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from models.drawing import draw_instances
 from models.manifest import WeightsError
 from models.photo import Header, Photo, Region, whole
+from models.predictor import Input
 from models.predictors.vehicles import Vehicles, VehiclesAnswer, VehiclesOptions
 from tests import weights
 
@@ -104,72 +105,117 @@ def test_without_a_main_vehicle_the_photo_is_read_whole(vehicles: Vehicles) -> N
     assert vehicles.regions(finish(vehicles), WIDE) == []
 
 
+FIRST, FARTHER, CLOSER = 64, 32, 96
+
+
 class Looks:
-    """A backend that is sure (0.9) of what is bright in the first size, and sees everything (0.6) in the second. Its
-    one cell has the brightness as its box, so that a row shows which photo it came from."""
+    """A backend that is sure (0.9) or not (0.1) of its one cell as a photo's brightness says: 100 and more in the first
+    look, 50 to 99 in the farther one, and below in the closer one. The box is large where the brightness is even; its
+    last edge is the brightness, so that a row shows which photo it came from."""
 
     name = "looks"
 
     def __init__(self) -> None:
-        self.asked: list[tuple[int, ...]] = []
+        self.asked: list[tuple[int, int]] = []
 
     def run(self, batch: dict[str, NDArray[np.uint8]]) -> dict[str, NDArray[np.generic]]:
         image = batch["image"]
-        self.asked.append(image.shape)
-        bright = image[:, 0, 0, 0].astype(np.float32)
+        self.asked.append((len(image), image.shape[1]))
+        light = image[:, 0, 0, 0].astype(np.float32)
+        sure = {FIRST: light >= 100, FARTHER: (light >= 50) & (light < 100), CLOSER: light < 50}[image.shape[1]]
         scores = np.full((len(image), 1, 4), 0.1, np.float32)
-        scores[:, 0, 0] = np.where(bright > 100, 0.9, 0.1) if image.shape[1] == 32 else 0.6
-        return {"boxes": np.repeat(bright, 4).reshape(-1, 1, 4), "scores": scores}
+        scores[:, 0, 0] = np.where(sure, 0.9, 0.1)
+        boxes = np.zeros((len(image), 1, 4), np.float32)
+        boxes[:, 0, 2], boxes[:, 0, 3] = np.where(light % 2, 1, 60), light
+        return {"boxes": boxes, "scores": scores}
 
 
 @pytest.fixture
 def looks(tmp_path: Path) -> Vehicles:
-    weights.write(tmp_path, weights.manifest("vehicles", thresholds=dict.fromkeys(LABELS, 0.3)))
+    thresholds = dict.fromkeys(LABELS, 0.3)
+    size = Input(width=FIRST, height=FIRST)
+    weights.write(tmp_path, weights.manifest("vehicles", input=size, thresholds=thresholds))
     predictor = Vehicles(weights_dir=tmp_path)
     predictor.backend = Looks()  # type: ignore[assignment]
     return predictor
 
 
+def asked(predictor: Vehicles) -> list[tuple[int, int]]:
+    return predictor.backend.asked  # type: ignore[attr-defined, no-any-return]
+
+
 def batch(*brightness: int) -> dict[str, NDArray[np.uint8]]:
     light = np.array(brightness, np.uint8)[:, None, None, None]
-    return {
-        "image": np.broadcast_to(light, (len(brightness), 32, 32, 3)),
-        "closer": np.broadcast_to(light, (len(brightness), 64, 64, 3)),
-    }
+    looks = {"image": FIRST, "farther": FARTHER, "closer": CLOSER}
+    return {name: np.broadcast_to(light, (len(brightness), side, side, 3)) for name, side in looks.items()}
 
 
-def test_only_photos_with_nothing_sure_are_looked_at_again(looks: Vehicles) -> None:
-    found = looks.run(batch(200, 20, 210, 30))
-    assert looks.backend.asked == [(4, 32, 32, 3), (2, 64, 64, 3)]  # type: ignore[attr-defined]
-    assert found["boxes"][:, 0, 0].tolist() == [200, 20, 210, 30]
-    assert found["closer_boxes"][:, 0, 0].tolist() == [0, 20, 0, 30]
-    assert found["closer_scores"].max(axis=(1, 2)).tolist() == pytest.approx([0, 0.6, 0, 0.6])
+def test_a_photo_with_something_sure_and_large_is_looked_at_once(looks: Vehicles) -> None:
     assert set(looks.run(batch(200, 210))) == {"boxes", "scores"}
-    assert len(looks.backend.asked) == 3  # type: ignore[attr-defined]
+    assert asked(looks) == [(2, FIRST)]
+
+
+def test_photos_without_something_sure_and_large_are_looked_at_from_farther(looks: Vehicles) -> None:
+    found = looks.run(batch(200, 60, 211, 62))
+    assert asked(looks) == [(4, FIRST), (4, FARTHER)]
+    assert found["boxes"][:, 0, 3].tolist() == [200, 60, 211, 62]
+    assert found["farther_boxes"][:, 0, 3].tolist() == [0, 60, 211, 62]
+    assert found["farther_scores"].max(axis=(1, 2)).tolist() == pytest.approx([0, 0.9, 0, 0.9])
+    assert "closer_scores" not in found
+
+
+def test_what_is_small_or_faint_from_farther_counts_for_nothing(looks: Vehicles) -> None:
+    found = looks.run(batch(60, 61, 40))
+    assert asked(looks) == [(3, FIRST), (4, FARTHER), (2, CLOSER)]
+    assert found["farther_scores"].max(axis=(1, 2)).tolist() == pytest.approx([0.9, 0, 0])
+
+
+def test_numbers_that_are_none_stay_so(looks: Vehicles, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = looks.backend.run
+
+    def broken(batch: dict[str, NDArray[np.uint8]]) -> dict[str, NDArray[np.generic]]:
+        found = dict(plain(batch))
+        if batch["image"].shape[1] == FARTHER:
+            found["scores"] = np.full_like(found["scores"], np.nan)
+        return found
+
+    monkeypatch.setattr(looks.backend, "run", broken)
+    assert np.isnan(looks.run(batch(60))["farther_scores"]).all()
+
+
+def test_photos_with_nothing_sure_at_either_size_are_looked_at_closer(looks: Vehicles) -> None:
+    found = looks.run(batch(200, 20, 211, 60))
+    assert asked(looks) == [(4, FIRST), (4, FARTHER), (1, CLOSER)]
+    assert found["closer_boxes"][:, 0, 3].tolist() == [0, 20, 0, 0]
+    assert found["closer_scores"].max(axis=(1, 2)).tolist() == pytest.approx([0, 0.9, 0, 0])
 
 
 @pytest.mark.parametrize(("unsure", "size"), [(1, 1), (3, 4), (5, 8), (8, 8)])
-def test_the_second_look_is_at_a_size_that_was_warmed(looks: Vehicles, unsure: int, size: int) -> None:
+def test_further_looks_are_at_sizes_that_were_warmed(looks: Vehicles, unsure: int, size: int) -> None:
     dark = range(10, 10 + unsure)
     found = looks.run(batch(*dark, *[250] * (8 - unsure)))
-    assert looks.backend.asked[1] == (size, 64, 64, 3)  # type: ignore[attr-defined]
-    assert found["closer_boxes"][:, 0, 0].tolist() == [*dark, *[0] * (8 - unsure)]
+    assert asked(looks)[1:] == [(size, FARTHER), (size, CLOSER)]
+    assert found["closer_boxes"][:, 0, 3].tolist() == [*dark, *[0] * (8 - unsure)]
 
 
-def test_warming_up_sees_both_sizes() -> None:
+def test_warming_up_sees_every_size() -> None:
     """The device is warmed with black photos: in these nothing may be seen."""
     shipped = Vehicles()
     shipped.load("cpu")
     inputs = shipped.specification.inputs
+    assert inputs["farther"].shape == (224, 224, 3)
     assert inputs["closer"].shape == (640, 640, 3)
     found = shipped.run({name: np.zeros((1, *one.shape), one.dtype) for name, one in inputs.items()})
-    assert found["closer_boxes"].shape[1] > found["boxes"].shape[1]
+    cells = [found[name].shape[1] for name in ("farther_boxes", "boxes", "closer_boxes")]
+    assert cells == sorted(set(cells))
 
 
-def test_what_both_looks_found_is_told_once_and_what_either_found_too(vehicles: Vehicles) -> None:
+def test_what_several_looks_found_is_told_once_and_what_one_found_too(vehicles: Vehicles) -> None:
     seen = output(("car", 0.2, BIG))
+    farther = output(("car", 0.4, (48, 22, 349, 179)))  # in the pixels of 32 x 32, as the first
     closer = output(("car", 0.5, (52, 21, 351, 181)), ("bus", 0.4, SMALL))
     closer["boxes"] = closer["boxes"] * 2  # in the pixels of 64 x 64
+    seen |= {f"farther_{name}": value for name, value in farther.items()}
     seen |= {f"closer_{name}": value for name, value in closer.items()}
     answer = vehicles.finish(seen, WIDE, whole(WIDE), VehiclesOptions())
     assert [(one.type, round(one.score, 4), one.main) for one in answer.vehicles] == [
@@ -180,10 +226,32 @@ def test_what_both_looks_found_is_told_once_and_what_either_found_too(vehicles: 
     assert (box.x1, box.y1, box.x2, box.y2) == pytest.approx(SMALL, abs=0.1)
 
 
+def test_a_vehicle_seen_from_farther_is_where_the_first_look_had_it(vehicles: Vehicles) -> None:
+    first, farther = (
+        output(("car", 0.05, BIG), ("car", 0.03, (70, 40, 330, 160))),
+        output(("bus", 0.6, (40, 30, 360, 190))),
+    )
+    first |= {f"farther_{name}": value for name, value in farther.items()}
+    (found,) = vehicles.finish(first, WIDE, whole(WIDE), VehiclesOptions()).vehicles
+    assert (found.type, round(found.score, 4)) == ("bus", 0.6)
+    box = found.box
+    assert (box.x1, box.y1, box.x2, box.y2) == pytest.approx(BIG, abs=0.1)
+
+
+def test_a_frame_filling_vehicle_seen_from_farther_is_meant_and_not_a_surer_one_behind(vehicles: Vehicles) -> None:
+    """What the first look alone would have taken for the main one."""
+    first, farther = output(("car", 0.5, (0, 10, 110, 90))), output(("car", 0.35, (30, 10, 380, 195)))
+    alone = vehicles.finish(first, WIDE, whole(WIDE), VehiclesOptions()).vehicles
+    assert [(one.score, one.main) for one in alone] == [(0.5, True)]
+    first |= {f"farther_{name}": value for name, value in farther.items()}
+    both = vehicles.finish(first, WIDE, whole(WIDE), VehiclesOptions()).vehicles
+    assert [(round(one.score, 4), one.main) for one in both] == [(0.35, True), (0.5, False)]
+
+
 def test_a_photo_is_prepared_with_its_shape_kept(vehicles: Vehicles) -> None:
     photo = Photo(WIDE, np.full((200, 400, 3), 250, np.uint8))
     prepared = vehicles.prepare(photo, whole(WIDE), VehiclesOptions())
-    for name, side in (("image", 32), ("closer", 64)):
+    for name, side in (("image", 32), ("farther", 32), ("closer", 64)):
         assert prepared[name].shape == vehicles.specification.inputs[name].shape == (side, side, 3)
         assert (prepared[name][: side // 2] == 250).all()
         assert (prepared[name][side // 2 :] == 114).all()
