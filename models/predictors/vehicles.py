@@ -102,8 +102,15 @@ class Vehicles(WeightedPredictor[VehiclesOptions, VehiclesAnswer]):
         return across, down
 
     def prepare(self, photo: Photo, region: Region, options: VehiclesOptions) -> Arrays:
-        more = {name: photo.letterboxed(region, *size) for name, size in self.again.items()}
-        return {**super().prepare(photo, region, options), **more}
+        """Every look is scaled from the next larger one, as scaling takes as long as there are pixels; the region is
+        always all of the photo."""
+        looks: dict[str, NDArray[np.uint8]] = {}
+        sizes = {**self.again, "image": self.size(1)}
+        for name in sorted(sizes, key=lambda name: sizes[name], reverse=True):
+            looks[name] = photo.letterboxed(region, *sizes[name])
+            columns, rows = fitted(region, *sizes[name])
+            photo = replace(photo, pixels=looks[name][:rows, :columns])
+        return looks
 
     def run(self, batch: Arrays) -> Arrays:
         """`boxes` (batch, cells, 4) and `scores` (batch, cells, types) of the first look, and of the others
