@@ -15,6 +15,7 @@ from app.claim_schemas import claim_model, example, request_body_openapi
 from app.door import Door
 from app.forms import FIELD
 from app.options import from_query, inspect_options
+from app.places import Places
 from app.routes.inspect import HEADERS, LANGUAGE_HEADER, inspect_example
 from app.routes.predict import PHOTO_PROBLEMS, REQUEST_ID_HEADER, deadline_header
 from app.schemas import AnyPredictor
@@ -42,10 +43,11 @@ def router(
 ) -> APIRouter:
     """`envelope` is that of `/v1/inspect`."""
     routes = APIRouter(tags=["predictions"])
+    places = Places(settings.max_claims)
     read = from_query(inspect_options(predictors.values(), every=False, but={"box"}))
 
     async def inspect_claim(request: Request, options: Annotated[Options, Depends(read)]) -> Response:
-        answer = ClaimAnswer(request, settings, predictors, door, options)
+        answer = ClaimAnswer(request, settings, predictors, door, places, options)
         await answer.enter()
         headers = {"Content-Language": answer.told_in, "Vary": VARY}
         if events.wanted(",".join(request.headers.getlist("accept"))):
