@@ -23,7 +23,7 @@ from models.claim.rollup import claim as rolled_up
 from models.claim.sight import Sight
 from models.language import codes
 from models.language import language as texts
-from models.predictor import Options
+from models.predictor import Card, Options
 
 Put = Callable[[bytes], None]
 
@@ -51,6 +51,7 @@ class ClaimAnswer:
         self._cropped = getattr(options, "vehicle", "auto") == "whole"
         # whether a photo is a close-up is told by the vehicle in it, also where nobody asked for that
         self._beside = [] if self._cropped else _finders(self._asks, predictors, door)
+        self._sure = _thresholds(self._asks)
         self._problems: dict[int, Problem] = {}
         self._sights: list[Sight] = []
         self._put: Put = lambda entry: None
@@ -126,7 +127,7 @@ class ClaimAnswer:
         problem = None if answers else problems[self._asks[0].name]
         if problem is None:
             values = {name: answer.value for name, answer in together.answers.items()}
-            self._sights.append(Sight(arrived.index, seen.header, values, self._cropped))
+            self._sights.append(Sight(arrived.index, seen.header, values, self._cropped, self._sure))
         request_id = self._visit.call.request_id
         self._tell(
             arrived.index,
@@ -180,6 +181,12 @@ class ClaimAnswer:
         for index in range(len(self._claiming.album.names)):
             if index not in self.entries:
                 self._failed(index, problem)
+
+
+def _thresholds(asks: Sequence[Ask]) -> dict[str, float]:
+    """By label, the score from which a damage is sure enough: `min_score` may show more."""
+    card = next((ask.predictor.card for ask in asks if ask.name == "damage"), Card())
+    return {label: card.thresholds.get(label, 0.5) for label in card.labels.get("label", ())}
 
 
 def _finders(asks: Sequence[Ask], predictors: Mapping[str, AnyPredictor], door: Door) -> list[Ask]:

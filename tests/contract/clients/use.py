@@ -106,6 +106,7 @@ def claim(url: str, photo: bytes) -> list[int]:
     damaged: bool | None = told.claim.damaged
     assert damaged is not None
     assert told.complete
+    assert told.claim.views is not None
     return [index for indices in told.claim.views.covered.additional_properties.values() for index in indices]
 
 
