@@ -144,7 +144,7 @@ def test_the_page_has_the_colours_of_the_pictures(made: Any, answer: Callable[[l
 
 
 def test_the_page_is_small() -> None:
-    assert sum(path.stat().st_size for path in page.FOLDER.iterdir()) < 110 * 1024
+    assert sum(path.stat().st_size for path in page.FOLDER.iterdir()) < 120 * 1024
 
 
 def test_every_file_says_first_what_it_is_for_and_is_short() -> None:

@@ -61,8 +61,8 @@ def test_masks_are_offered_where_the_service_has_them(visit: Callable[..., Seen]
     seen.open()
     seen.send(jpeg())
     seen.answered()
-    assert seen.page.get_by_role("button", name="Masks of parts").count() == 0
-    assert download(seen, "Masks of damage") == ("car-damage-masks.png", file.getvalue())
+    assert seen.page.get_by_role("button", name="Masks: Parts").count() == 0
+    assert download(seen, "Masks: Damage") == ("car-damage-masks.png", file.getvalue())
     assert seen.requests[-1] == "POST /v1/damage/masks"
 
 

@@ -90,17 +90,17 @@ def test_a_service_that_is_busy_says_when_to_come_again(seen: Seen) -> None:
         "request_id": "x",
     }
     headers = {"Retry-After": "7", "Content-Type": "application/problem+json"}
-    seen.page.route("**/v1/inspect", lambda route: route.fulfill(status=503, json=problem, headers=headers))
+    seen.page.route("**/v1/inspect?*", lambda route: route.fulfill(status=503, json=problem, headers=headers))
     seen.send(jpeg())
     assert "The service is busy" in told(seen)
     assert "Try again in 7 seconds" in told(seen)
-    seen.page.unroute("**/v1/inspect")
+    seen.page.unroute("**/v1/inspect?*")
     seen.page.get_by_role("button", name="Try again").click()
     seen.answered()
 
 
 def test_what_a_proxy_says_in_its_own_way_is_told_too(seen: Seen) -> None:
-    seen.page.route("**/v1/inspect", lambda route: route.fulfill(status=413, body="<html>413</html>"))
+    seen.page.route("**/v1/inspect?*", lambda route: route.fulfill(status=413, body="<html>413</html>"))
     seen.send(jpeg())
     assert "Something between you and the service does not let it through" in told(seen)
 

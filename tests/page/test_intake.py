@@ -37,7 +37,8 @@ def halves(width: int, height: int, kind: str, **save: Any) -> bytes:
 
 def test_the_empty_page_says_what_it_is_for(seen: Seen) -> None:
     assert seen.page.get_by_role("heading", level=1).inner_text() == "See what a photo says about the car"
-    assert "Damage on a car" in seen.texts("#served li")
+    assert "Damage on a car: where, what, and its outline" in seen.texts("#served li")
+    assert "Rust, by weights of one's own" in seen.texts("#served li"), "what the page does not know says it itself"
     assert seen.texts("#terms") == ["The weights of the models: Apache-2.0."]
     assert not seen.page.locator("#look").is_visible()
 
