@@ -26,8 +26,8 @@ def codes() -> tuple[str, ...]:
 
 @cache
 def words(code: str) -> dict[str, str]:
-    """Every text by `section.name`, the forms of a number by `section.name.one` and so on. Among `labels` are those that
-    answers are worded with, so that both call a thing the same."""
+    """Every text by `section.name`, the forms of a number by `section.name.one` and so on. Among `labels` are those
+    that answers are worded with, so that both call a thing the same."""
     table: dict[str, Any] = tomllib.loads((FOLDER / f"{code}.toml").read_text(encoding="utf-8"))
     told = spoken(code)
     labels = {**told.types, **told.colors, **told.grades, **told.damages, **table["labels"]}

@@ -84,7 +84,7 @@ function severity(result, _layer, name, _served, answer) {
   const unsure = answer.results.damage && !answer.results.damage.damaged;
   return card(
     called(name),
-    el("p", { class: "big" }, capital(words(label)), el("span", { class: "num" }, percent(result.severity.score))),
+    el("p", { class: unsure ? "big open" : "big" }, capital(words(label)), el("span", { class: "num" }, percent(result.severity.score))),
     el(
       "ol",
       { class: "scale" },

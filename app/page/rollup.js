@@ -125,7 +125,7 @@ function grouped(found) {
 }
 
 function doubts({ doubts: all, one_vehicle: same }, jump) {
-  const lines = (all ?? []).map((one) => el("li", {}, one.text, " ", jump(one.photos ?? [])));
+  const lines = (all ?? []).map((one) => el("li", {}, capital(one.text), " ", jump(one.photos ?? [])));
   if (same === false && !lines.length) lines.push(el("li", {}, text("claim.doubtful")));
   return lines.length ? el("div", { class: "doubts" }, el("h3", {}, text("claim.doubts")), el("ul", {}, lines)) : null;
 }

@@ -78,10 +78,9 @@ export class Zoom {
     this.scale = scale;
     this.x = between(x, 0, width - width / scale);
     this.y = between(y, 0, height - height / scale);
-    const focused = document.activeElement;
-    this.closer.disabled = scale === MOST;
-    this.farther.disabled = this.back.disabled = scale === 1;
-    if (focused?.disabled && this.bar.contains(focused)) (scale === 1 ? this.closer : this.farther).focus();
+    // Not `disabled`, which would take the focus from who presses one again and again.
+    this.closer.setAttribute("aria-disabled", String(scale === MOST));
+    for (const one of [this.farther, this.back]) one.setAttribute("aria-disabled", String(scale === 1));
     // At rest a finger scrolls the page; closer, it moves the photo. Two are ours in any case.
     this.frame.style.touchAction = scale === 1 ? "pan-y" : "none";
     this.frame.classList.toggle("near", scale > 1);
@@ -131,7 +130,8 @@ export class Zoom {
     if (!finger) return;
     const before = this.spread();
     const [dx, dy] = [event.clientX - finger.x, event.clientY - finger.y];
-    if (Math.hypot(event.clientX - finger.from[0], event.clientY - finger.from[1]) > STILL && !this.dragged) {
+    const far = Math.hypot(event.clientX - finger.from[0], event.clientY - finger.from[1]) > STILL;
+    if (!this.dragged && (far || before)) {
       this.dragged = true;
       for (const id of this.fingers.keys()) this.frame.setPointerCapture(id);
     }

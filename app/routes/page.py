@@ -1,4 +1,4 @@
-"""`GET /`: the page for people in the browser's language, what it loads from `app/page`, and what it must know of what is served."""
+"""`GET /`: the page for people, in their browser's language, what it loads, and what it must know of what is served."""
 
 from collections.abc import Iterable
 from hashlib import sha256

@@ -91,7 +91,8 @@ def test_the_keyboard_alone_is_enough(seen: Seen) -> None:
     seen.page.keyboard.press("Enter")
     seen.answered()
     assert seen.page.evaluate("document.activeElement.id") == "title", "what had the focus is gone; the photo has it"
-    assert tabbed(seen, 6) == ["Closer", "Damage 2", "dent 1", "scratch 1", "Parts 2", "Show"]
+    assert tabbed(seen, 3) == ["Closer", "Farther", "Whole photo"]
+    assert tabbed(seen, 5) == ["Damage 2", "dent 1", "scratch 1", "Parts 2", "Show"]
     seen.page.get_by_role("checkbox", name="dent 1").focus()
     seen.page.keyboard.press("Space")
     assert seen.drawn() == ["scratch"]
