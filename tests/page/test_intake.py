@@ -61,6 +61,7 @@ def test_dropped(seen: Seen) -> None:
     assert seen.page.locator("body.dragging").count() == 0
     seen.answered()
     assert seen.page.get_by_role("heading", name="dropped.jpg").is_visible()
+    assert seen.drawn() == ["dent", "scratch"]
 
 
 def test_pasted(seen: Seen) -> None:
@@ -68,6 +69,7 @@ def test_pasted(seen: Seen) -> None:
     transfer(seen, jpeg("pasted.jpg")).evaluate(script)
     seen.answered()
     assert seen.page.get_by_role("heading", name="pasted.jpg").is_visible()
+    assert seen.drawn() == ["dent", "scratch"]
 
 
 def test_taken_with_the_phones_camera(visit: Callable[..., Seen], service: str) -> None:

@@ -194,12 +194,18 @@ def test_the_switches_hold_for_every_photo(alone: Seen) -> None:
 
 
 def test_a_real_claim(seen: Seen) -> None:
-    if "inspect/claim" not in httpx.get(f"{seen.url}page/served").json()["calls"]:
-        pytest.skip("this service answers no claims")
+    """Answered by the service itself: a damaged car, a sound one of another colour, and no photo."""
     seen.send(*THREE)
     all_settled(seen)
-    assert seen.requests.count("POST /v1/inspect/claim?min_score=0.2") == 1
-    assert not [one for one in seen.requests if one.startswith("POST /v1/inspect?")]
-    text = seen.page.get_by_role("region", name="All photos together").inner_text()
-    assert "Audi TTS Coupe 2012" in text
+    assert seen.requests == ["POST /v1/inspect/claim?min_score=0.2"]
+    classes = seen.page.locator(".thumb").evaluate_all("all => all.map(one => one.className.split(' ')[1])")
+    assert classes == ["answered", "answered", "failed"]
     assert seen.drawn() == ["dent", "scratch"]
+    text = seen.page.get_by_role("region", name="All photos together").inner_text()
+    assert re.search(r"Audi TTS Coupe 2012\s+Recognised", text)
+    assert "No photo from: back, right." in text
+    assert re.search(r"Front left\s+1 \u00d7 dent\s+#1\s+1 \u00d7 scratch\s+#1", text)
+    assert "crack" not in text, "what is faint is on the photo, and no damage of the car"
+    assert re.search(r"Doubts\s+The photos seem to show vehicles of different colors", text)
+    seen.page.locator(".doubts").get_by_role("button", name="Photo 2").click()
+    assert seen.page.get_by_role("heading", name="back.jpg").is_visible()
