@@ -27,5 +27,5 @@ def _restore(route: APIRoute, item: dict[str, Any]) -> None:
     for status, response in route.responses.items():
         for kind, media in response.get("content", {}).items():
             if "example" in media:
-                for method in route.methods:
+                for method in route.methods or ():
                     item[method.lower()]["responses"][str(status)]["content"][kind]["example"] = media["example"]

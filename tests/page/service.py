@@ -184,7 +184,7 @@ class RustAnswer(BaseModel):
 class FakeRust(Fixed):
     def answer(self, color: str, header: Header, region: Region, options: Any) -> RustAnswer:
         return RustAnswer(
-            rusty=True, stage=Scored(label="deep_rust", score=0.8, scores={"deep_rust": 0.8, "none": 0.2})
+            rusty=True, stage=Scored(label="deep_rust", score=0.8, scores={"deep_rust": 0.8, "sound": 0.2})
         )
 
 

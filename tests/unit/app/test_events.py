@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from starlette.requests import Request
@@ -102,7 +103,8 @@ async def test_silence_is_broken_by_comments(monkeypatch: pytest.MonkeyPatch) ->
             enough.set()
 
     scope: Scope = {"type": "http", "state": {"request_id": "abc"}, "headers": []}
-    await EventStream(Request(scope), work)(scope, Request(scope).receive, send)
+    async with asyncio.timeout(30):
+        await EventStream(Request(scope), work)(scope, Request(scope).receive, send)
     assert taken[0] == b"", "the answer has begun with the first of them"
     assert taken[1:4] == [events.COMMENT] * 3
     assert [one for one in taken[4:] if one != events.COMMENT] == [b"event: photo\ndata: 1\n\n", b""]
@@ -118,8 +120,13 @@ async def test_no_comment_comes_where_events_do() -> None:
             await asyncio.sleep(0)
 
     later = loop.call_later
+
+    def counted(delay: float, *rest: Any) -> asyncio.TimerHandle:
+        waits.append(delay)
+        return later(3600, *rest)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "call_later", lambda delay, *rest: waits.append(delay) or later(3600, *rest))
+        patch.setattr(loop, "call_later", counted)
         (_, *body), _ = await sent(work)
     assert waits == [events.KEEP_ALIVE_S] * 4, "the silence is counted anew from each event on"
     assert not [one for one in body if one["body"] == events.COMMENT]
