@@ -14,6 +14,7 @@ from app.claims import Claiming
 from app.door import Door, late
 from app.errors import PredictionFailed, Problem
 from app.pipeline import Seen
+from app.places import Places
 from app.round import as_ms
 from app.schemas import AnyPredictor
 from app.settings import Settings
@@ -22,7 +23,7 @@ from models.claim.rollup import claim as rolled_up
 from models.claim.sight import Sight
 from models.language import codes
 from models.language import language as texts
-from models.predictor import Options
+from models.predictor import Card, Options
 
 Put = Callable[[bytes], None]
 
@@ -31,7 +32,13 @@ class ClaimAnswer:
     """`enter`, then `run`. `entries` are the photos' by index, as JSON; `told_in` is the language of texts."""
 
     def __init__(
-        self, request: Request, settings: Settings, predictors: Mapping[str, AnyPredictor], door: Door, options: Options
+        self,
+        request: Request,
+        settings: Settings,
+        predictors: Mapping[str, AnyPredictor],
+        door: Door,
+        places: Places,
+        options: Options,
     ) -> None:
         self.entries: dict[int, bytes] = {}
         self.told_in = language(",".join(request.headers.getlist("accept-language")), codes())
@@ -39,10 +46,12 @@ class ClaimAnswer:
         self._request = request
         self._settings = settings
         self._door = door
+        self._places = places
         self._asks = inspected.asked(options, predictors, door.shelf)
         self._cropped = getattr(options, "vehicle", "auto") == "whole"
         # whether a photo is a close-up is told by the vehicle in it, also where nobody asked for that
         self._beside = [] if self._cropped else _finders(self._asks, predictors, door)
+        self._sure = _thresholds(self._asks)
         self._problems: dict[int, Problem] = {}
         self._sights: list[Sight] = []
         self._put: Put = lambda entry: None
@@ -58,7 +67,7 @@ class ClaimAnswer:
         self._asks = [taken.get(ask.name, ask) for ask in self._asks]
         self._visit = visit
         album = open_album(self._request, settings, door.pipeline.clock)
-        self._claiming = Claiming(self._request, settings, door, visit, album)
+        self._claiming = Claiming(self._request, settings, door, self._places, visit, album)
 
     @property
     def complete(self) -> bool:
@@ -67,7 +76,8 @@ class ClaimAnswer:
 
     async def run(self, put: Put = lambda entry: None) -> dict[str, bytes]:
         """Hands each photo's entry to `put` as soon as it is ready; the answer's fields but `photos`. Raises the
-        problem of the whole claim; where the service is to blame that no photo has an answer, the first one's."""
+        problem of the whole claim, `Overloaded` before anything of it is read; where the service is to blame that no
+        photo has an answer, the first one's."""
         self._put = put
         visit, clock = self._visit, self._door.pipeline.clock
         if not await self._claiming.run(self._look):
@@ -117,7 +127,7 @@ class ClaimAnswer:
         problem = None if answers else problems[self._asks[0].name]
         if problem is None:
             values = {name: answer.value for name, answer in together.answers.items()}
-            self._sights.append(Sight(arrived.index, seen.header, values, self._cropped))
+            self._sights.append(Sight(arrived.index, seen.header, values, self._cropped, self._sure))
         request_id = self._visit.call.request_id
         self._tell(
             arrived.index,
@@ -171,6 +181,12 @@ class ClaimAnswer:
         for index in range(len(self._claiming.album.names)):
             if index not in self.entries:
                 self._failed(index, problem)
+
+
+def _thresholds(asks: Sequence[Ask]) -> dict[str, float]:
+    """By label, the score from which a damage is sure enough: `min_score` may show more."""
+    card = next((ask.predictor.card for ask in asks if ask.name == "damage"), Card())
+    return {label: card.thresholds.get(label, 0.5) for label in card.labels.get("label", ())}
 
 
 def _finders(asks: Sequence[Ask], predictors: Mapping[str, AnyPredictor], door: Door) -> list[Ask]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from fastapi import FastAPI
 from pydantic import BaseModel, Field, create_model
 
 from app.errors import BodyTooLarge, ProblemDetails
@@ -43,19 +44,51 @@ def photo_model(inspect: type[BaseModel]) -> type[BaseModel]:
         raise ValueError(f"a join adds {', '.join(sorted(taken))}, which each photo of a claim has already")
     fields: dict[str, Any] = {
         "index": (int, Field(description="Its place among the photos of the form, from 0.")),
-        "file": (str | None, Field(default=None, description="Its file name, as the form has it.")),
-        "image": (Image | None, Field(default=None, description="Null where the photo could not be read.")),
+        "file": (str | None, Field(description="Its file name, as the form has it.")),
+        "image": (Image | None, Field(description="Null where the photo could not be read.")),
         **{name: (field.annotation, field) for name, field in inspect.model_fields.items() if name not in OWN},
         "problem": (
             ProblemDetails | None,
-            Field(default=None, description="Why the photo has no answer at all; null where it has one."),
+            Field(description="Why the photo has no answer at all; null where it has one."),
         ),
         "timings_ms": (
             InspectTimings | None,
-            Field(default=None, description="From the photo's first byte on. Null where the photo could not be read."),
+            Field(description="From the photo's first byte on. Null where the photo could not be read."),
         ),
     }
     return create_model("ClaimPhoto", __doc__="One photo of a claim. It fails alone.", **fields)
+
+
+EVENTS = {"photo": "ClaimPhoto", "claim": ClaimTold.__name__, "problem": ProblemDetails.__name__}
+"""The schema of each event's data, by the event's name."""
+
+
+def install(app: FastAPI) -> None:
+    """Puts the schema of the event `claim` into the OpenAPI document: no answer refers to it, so it would be left
+    out."""
+    document = app.openapi
+
+    def with_events() -> dict[str, Any]:
+        found = document()
+        told = ClaimTold.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+        del told["$defs"]  # they are there already, by the answer that is one JSON
+        found["components"]["schemas"].setdefault(ClaimTold.__name__, told)
+        return found
+
+    app.openapi = with_events  # type: ignore[method-assign]
+
+
+def events_openapi() -> dict[str, Any]:
+    """The schema of the stream: OpenAPI 3.1 has no words for events, so `x-events` refers to the schemas of their
+    data."""
+    data = {name: {"$ref": f"#/components/schemas/{schema}"} for name, schema in EVENTS.items()}
+    told = ", ".join(f"of `{name}` a `{schema}`" for name, schema in EVENTS.items())
+    return {
+        "type": "string",
+        "description": f"Events as HTML's standard has them; `data` is JSON on one line: {told}. Lines that begin with "
+        "`:` are comments.",
+        "x-events": data,
+    }
 
 
 def claim_model(inspect: type[BaseModel]) -> type[BaseModel]:
@@ -88,18 +121,14 @@ def request_body_openapi(most: int, field: str) -> dict[str, Any]:
 
 
 def example(inspect: Mapping[str, Any]) -> dict[str, Any]:
-    """An answer as it may look: a photo that `/v1/inspect` answers by its example `inspect`, and one that is too large.
-    No null is in it, as FastAPI leaves nulls out of examples."""
+    """An answer as it may look: a photo that `/v1/inspect` answers by its example `inspect`, and one that is too
+    large."""
     told = {name: value for name, value in inspect.items() if name not in OWN}
     times = {"receive": 310.0, "decode": 21.4, "join": 0.6, "total": 450.2, "tasks": {}}
-    failed = {
-        "results": {},
-        "problems": {},
-        "left_out": {},
-        "problem": BodyTooLarge(BodyTooLarge.example).body(EXAMPLE_ID),
-    }
-    seen = {"image": inspect["image"]} if inspect else {}
-    answered = {"results": {}, "problems": {}, "left_out": {}, **told, **seen, "timings_ms": times}
+    nothing: dict[str, Any] = {**dict.fromkeys(told), "results": {}, "problems": {}, "left_out": {}}
+    problem = BodyTooLarge(BodyTooLarge.example).body(EXAMPLE_ID)
+    failed = {"image": None, **nothing, "problem": problem, "timings_ms": None}
+    answered = {"image": inspect.get("image"), **nothing, **told, "problem": None, "timings_ms": times}
     return {
         "request_id": EXAMPLE_ID,
         "models": inspect.get("models", {}),

@@ -9,6 +9,7 @@ from app.album import Album, Arrived, receive
 from app.ask import Call
 from app.door import Door, Visit, give_up
 from app.errors import DeadlineExceeded
+from app.places import Places
 from app.settings import Settings
 
 WINDOW = 4
@@ -22,7 +23,9 @@ Look = Callable[[Arrived, Call], Awaitable[None]]
 class Claiming:
     """One claim. `run` ends when all photos were looked at, or time is over."""
 
-    def __init__(self, request: Request, settings: Settings, door: Door, visit: Visit, album: Album) -> None:
+    def __init__(
+        self, request: Request, settings: Settings, door: Door, places: Places, visit: Visit, album: Album
+    ) -> None:
         self.album = album
         self.whole = asyncio.Event()
         """Set when the body has come to its end."""
@@ -30,13 +33,15 @@ class Claiming:
         self._request = request
         self._settings = settings
         self._door = door
+        self._places = places
         self._visit = visit
         self._free = asyncio.Semaphore(WINDOW)
         self._looking: set[asyncio.Task[None]] = set()
 
     async def run(self, look: Look) -> bool:
-        """Whether there was time for all of it. Raises what ends the whole claim: what is wrong with its form, and
-        `ClientGone` or `ClientDisconnect` where nobody waits for it."""
+        """Whether there was time for all of it. Raises what ends the whole claim: `Overloaded` before anything of it is
+        read, what is wrong with its form, and `ClientGone` or `ClientDisconnect` where nobody waits for it."""
+        place = self._places.take()
         try:
             await self._door.wait(self._request, self._visit, self._work(look), self.whole)
         except DeadlineExceeded:
@@ -45,6 +50,7 @@ class Claiming:
             self._visit.call.trail.photos = len(self.album.names)
             for task in self._looking:
                 give_up(task)
+            place.leave(after=list(self._looking))
         return True
 
     async def _work(self, look: Look) -> None:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from app import intake
 from app.ask import Ask, Call
+from app.connection import GONE
 from app.errors import ClientGone, DeadlineExceeded, Problem
 from app.metrics import Metrics
 from app.pipeline import Pipeline
@@ -119,11 +120,25 @@ class Door:
 
 
 async def _leaves(request: Request, whole: asyncio.Event | None) -> None:
-    """Ends when the client closes the connection, once the body has been read."""
+    """Ends when the client closes the connection. While others read the body, until `whole` is set, our own server
+    alone tells of that."""
     if whole is not None:
-        await whole.wait()
+        gone: asyncio.Event = request.scope.get("extensions", {}).get(GONE) or asyncio.Event()
+        await _either(whole, gone)
+        if gone.is_set():
+            return
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+async def _either(*events: asyncio.Event) -> None:
+    """Waits for the first of them."""
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in waiting:
+            one.cancel()
 
 
 def give_up(task: "asyncio.Task[Any]") -> None:

@@ -17,6 +17,13 @@ MEDIA_TYPE = "text/event-stream"
 HEADERS = {"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 """The last asks nginx, and what follows its example, to hold no event back."""
 
+KEEP_ALIVE_S = 15.0
+"""Seconds of silence after which a comment is sent: proxies give up on an answer of which nothing comes for 60 seconds
+(nginx, and most balancers), some after 30; and a peer that has gone is noticed when it is written to."""
+
+COMMENT = b": still at it\n\n"
+"""What clients read over; the empty line keeps those happy that wait for the end of an event."""
+
 Put = Callable[[str, bytes], None]
 """Takes an event's name, and its data: JSON without a line break."""
 
@@ -30,9 +37,10 @@ def wanted(accept: str) -> bool:
 
 
 class EventStream(Response):
-    """Sends what `work` puts. The answer begins with the first event: what is raised before it is an answer like any
-    other, what is raised later is the event `problem`. Events wait here while the client reads none, so that `work`,
-    which may be reading the body of a client that sends all before it reads, never waits for them to be sent."""
+    """Sends what `work` puts, and a comment after every `KEEP_ALIVE_S` of silence. The answer begins with the first of
+    these: what is raised before it is an answer like any other, what is raised later is the event `problem`. Events
+    wait here while the client reads none, so that `work`, which may be reading the body of a client that sends all
+    before it reads, never waits for them to be sent."""
 
     def __init__(
         self, request: Request, work: Callable[[Put], Awaitable[None]], headers: Mapping[str, str] | None = None
@@ -57,7 +65,7 @@ class EventStream(Response):
         working = asyncio.create_task(whole())
         begun = False
         try:
-            while (event := await events.get()) is not None:
+            while (event := await _next(events)) is not None:
                 if not begun:
                     await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
                     begun = True
@@ -86,3 +94,12 @@ class EventStream(Response):
         if problem.status == 500:
             log.error("request %s: %s", state["request_id"], problem.code, exc_info=error)
         return b"event: problem\ndata: %b\n\n" % json.dumps(problem.body(state["request_id"])).encode()
+
+
+async def _next(events: "asyncio.Queue[bytes | None]") -> bytes | None:
+    """The next event, or a comment where none comes for so long."""
+    silence = asyncio.get_running_loop().call_later(KEEP_ALIVE_S, events.put_nowait, COMMENT)
+    try:
+        return await events.get()
+    finally:
+        silence.cancel()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from app import along, errors, headers, intake, locate, secured
+from app import along, claim_schemas, errors, examples, headers, intake, locate, secured
 from app.access import Access
 from app.batcher import Batcher
 from app.changes import Change, Outcome
@@ -152,7 +152,7 @@ def create_app(
     app.state.stop = stop
     app.state.metrics = metrics
     envelope = inspect_model((one.specification for one in asked.values()), found)
-    for router in (
+    routers = (
         predict.router(settings, asked.values(), door),
         annotated.router(settings, asked.values(), door),
         masks.router(settings, asked.values(), door),
@@ -163,10 +163,13 @@ def create_app(
         health.router(served, shelf),
         kserve.router(shelf),
         metrics_route.router(metrics, read_metrics),
-    ):
+    )
+    for router in routers:
         app.include_router(router)
     docs.install(app)
     page.install(app, settings, asked, shelf)
+    examples.install(app, routers)
+    claim_schemas.install(app)
     errors.install(app)
     intake.install(app)
     secured.install(app, required=ring is not None)

@@ -1,9 +1,12 @@
 """The envelope around every answer, and the other bodies the API sends; typed per predictor, so clients are too."""
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
 from app.errors import ProblemDetails
 from models.answers import Box
@@ -100,6 +103,8 @@ class Envelope(BaseModel, Generic[A]):
 
 class ModelCard(BaseModel):
     """What is served under one name."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
     name: str = Field(description="The predictor's name, the last part of its route.")
     summary: str
@@ -212,8 +217,15 @@ def _with_added(fields: dict[str, Any], joins: Iterable[Join], each: bool) -> di
             for name, field in join.adds.model_fields.items():
                 if name in fields:
                     raise ValueError(f"the join {join.name} adds a field {name!r}, which is there already")
-                fields[name] = (field.annotation, field)
+                fields[name] = (field.annotation, always(field))
     return fields
+
+
+def always(field: FieldInfo) -> FieldInfo:
+    """The field of an answer that has it in any case, whoever makes it need not name it."""
+    required = copy(field)
+    required.default = PydanticUndefined
+    return required
 
 
 def vehicle_model(specifications: Iterable[Specification], joins: Iterable[Join] = ()) -> type[BaseModel]:
@@ -224,7 +236,7 @@ def vehicle_model(specifications: Iterable[Specification], joins: Iterable[Join]
     """
     fields: dict[str, Any] = {
         "box": (Box, ...),
-        "score": (float | None, Field(default=None, description="How sure it is that it is a vehicle.")),
+        "score": (float | None, Field(description="How sure it is that it is a vehicle.")),
         "problems": (dict[str, ProblemDetails], Field(description="By task, those that failed on it.")),
     }
     fields = _with_added(fields, joins, each=True)

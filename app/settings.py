@@ -180,6 +180,13 @@ class Settings(BaseSettings):
         description="Bytes of all photos of one claim, as its form has them; more get 413. They are never held all at "
         "once: at most five photos of a claim are, each of `max_body_bytes` at most.",
     )
+    max_claims: int = Field(
+        default=4,
+        ge=1,
+        le=10_000,
+        description="Claims worked on at a time; more get 503 before anything of them is read. Four hold at most "
+        "640 MiB of photos, and a single photo waits behind sixteen of theirs.",
+    )
     max_claim_deadline_ms: int = Field(
         default=300_000, ge=50, le=3_600_000, description="Largest `X-Deadline-Ms` of a claim, milliseconds."
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from models.photo import Region
 
@@ -38,6 +38,8 @@ class RleMask(BaseModel):
 
 class RegionRead(BaseModel):
     """The part of the photo that was read, in its own pixels."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
     x1: float
     y1: float

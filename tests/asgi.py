@@ -49,6 +49,7 @@ async def talk(
     path: str = "/photo",
     method: str = "POST",
     query: str = "",
+    extensions: Mapping[str, object] | None = None,
     heard: Callable[[Message], None] = lambda message: None,
 ) -> Answer:
     """One request. Header names and values go as latin-1; nothing is added, not even a Content-Length. `heard` is told
@@ -85,6 +86,7 @@ async def talk(
         "headers": [(n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in (headers or {}).items()],
         "client": ("127.0.0.1", 50000),
         "server": ("127.0.0.1", 8000),
+        "extensions": dict(extensions or {}),
     }
     await app(scope, receive, send)
     return answer

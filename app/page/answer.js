@@ -1,15 +1,13 @@
 // What the service says of one photo, in cards: damage first, then the car, then whatever else is served.
 
 import { compass } from "./compass.js";
-import { bar, capital, card, count, el, fill, percent, words } from "./dom.js";
+import { bar, card, el, fill } from "./dom.js";
 import { told } from "./errors.js";
 import { FAINTEST, list, reaches, view } from "./layers.js";
+import { called, capital, percent, plain as number, several, summaryOf, text, words } from "./texts.js";
 
-const TITLES = { car_details: "Make and model", attributes: "Colour, type and view", severity: "How bad it looks" };
 const FIRST = ["damage", "severity", "car_details", "attributes"];
 const CARDS = { damage, severity, car_details: details, attributes: looks };
-
-export const title = (name) => TITLES[name] ?? capital(words(name));
 
 /** The cards of an answer. What depends on the switches is filled in by `refresh`. */
 export function cards(answer, layers, served) {
@@ -36,9 +34,9 @@ export function refresh(container, layers, pick, lower) {
 function finds(layer, pick, lower) {
   const sure = layer.finds.filter((one) => reaches(one) && !view.off.has(`${layer.name}/${one.label}`));
   const fainter = layer.finds.filter((one) => !reaches(one)).length;
-  const show = el("button", { type: "button", class: "quiet", onclick: () => lower(FAINTEST) }, "Show");
-  const more = fainter > 0 && el("p", { class: "fine" }, `${count(fainter, "fainter one")} below that score`, show);
-  if (!sure.length) return [el("p", { class: "none" }, fainter ? "Nothing at this score." : "Nothing seen."), more];
+  const show = el("button", { type: "button", class: "quiet", onclick: () => lower(FAINTEST) }, text("layers.show"));
+  const more = fainter > 0 && el("p", { class: "fine" }, several("card.fainter", fainter), show);
+  if (!sure.length) return [el("p", { class: "none" }, text(fainter ? "card.none_at" : "card.none")), more];
   const items = sure.map((one) => {
     const dot = el("i", { class: "dot" });
     dot.style.background = one.color;
@@ -55,7 +53,7 @@ function finds(layer, pick, lower) {
           onclick: () => pick(one.key),
         },
         dot,
-        el("span", {}, one.text, one.meant && el("b", { class: "badge" }, "main")),
+        el("span", {}, one.text, one.meant && el("b", { class: "badge" }, text("layers.main"))),
         el("span", { class: "num" }, percent(one.score)),
       ),
     );
@@ -67,15 +65,15 @@ function damage(result, layer) {
   const sure = result.damaged;
   const likely = result.damaged_score > 0.5;
   const [kind, verdict] = sure
-    ? ["bad", "Damaged"]
+    ? ["bad", "card.damaged"]
     : likely
-      ? ["", "Perhaps damaged"]
-      : ["good", "No damage that is sure enough"];
+      ? ["", "card.perhaps"]
+      : ["good", "card.sound"];
   return card(
-    "Damage",
-    el("p", { class: `verdict ${kind}` }, verdict),
+    called("damage"),
+    el("p", { class: `verdict ${kind}` }, text(verdict)),
     typeof result.damaged_score === "number" &&
-      el("ul", { class: "bars" }, bar("Probability of damage", result.damaged_score, sure ? "bad" : "")),
+      el("ul", { class: "bars" }, bar(text("card.probability"), result.damaged_score, sure ? "bad" : "")),
     el("div", { "data-finds": layer.name }),
   );
 }
@@ -85,8 +83,8 @@ function severity(result, _layer, name, _served, answer) {
   const grades = Object.entries(scores);
   const unsure = answer.results.damage && !answer.results.damage.damaged;
   return card(
-    title(name),
-    el("p", { class: "big" }, capital(words(label)), el("span", { class: "num" }, percent(result.severity.score))),
+    called(name),
+    el("p", { class: unsure ? "big open" : "big" }, capital(words(label)), el("span", { class: "num" }, percent(result.severity.score))),
     el(
       "ol",
       { class: "scale" },
@@ -102,19 +100,19 @@ function severity(result, _layer, name, _served, answer) {
         );
       }),
     ),
-    unsure && el("p", { class: "fine" }, "It takes for granted that there is damage, which is not sure here."),
+    unsure && el("p", { class: "fine" }, text("card.supposed")),
   );
 }
 
 function details(result, _layer, name) {
   const { recognised, best, candidates, makes } = result;
   return card(
-    title(name),
+    called(name),
     el(
       "p",
       { class: "big" },
       best.label,
-      el("b", { class: `badge ${recognised ? "yes" : "no"}` }, recognised ? "Recognised" : "Not recognised for sure"),
+      el("b", { class: `badge ${recognised ? "yes" : "no"}` }, text(recognised ? "card.recognised" : "card.unrecognised")),
     ),
     el(
       "ul",
@@ -125,7 +123,7 @@ function details(result, _layer, name) {
       el(
         "details",
         {},
-        el("summary", {}, "By make"),
+        el("summary", {}, text("card.makes")),
         el(
           "ul",
           { class: "bars" },
@@ -141,20 +139,20 @@ function looks(result, _layer, name) {
   const swatch = el("i", { class: "dot swatch" });
   if (CSS.supports("color", color.label)) swatch.style.background = color.label;
   return card(
-    title(name),
+    called(name),
     el(
       "div",
       { class: "looks" },
       el(
         "dl",
         {},
-        fact("Colour", [swatch, words(color.label)], color.score),
-        fact("Type", [words(type.label)], type.score),
-        fact("Seen from", [`the ${words(orientation.label)}`], orientation.score),
+        fact(text("card.color"), [swatch, words(color.label)], color.score),
+        fact(text("card.type"), [words(type.label)], type.score),
+        fact(text("card.view"), [text("card.seen_from", { view: words(orientation.label) })], orientation.score),
         el(
           "div",
           {},
-          el("dt", {}, "Angle"),
+          el("dt", {}, text("card.angle")),
           el(
             "dd",
             {},
@@ -169,7 +167,8 @@ function looks(result, _layer, name) {
   );
 }
 
-const agreement = (confidence) => (confidence >= 0.8 ? "clear" : confidence >= 0.5 ? "fairly clear" : "unclear");
+const agreement = (confidence) =>
+  text(confidence >= 0.8 ? "card.clear" : confidence >= 0.5 ? "card.fairly_clear" : "card.unclear");
 
 const fact = (name, value, score) =>
   el("div", {}, el("dt", {}, name), el("dd", {}, value, el("span", { class: "num" }, percent(score))));
@@ -179,8 +178,8 @@ function other(result, layer, name, served) {
   const parts = layer
     ? [el("div", { "data-finds": layer.name })]
     : Object.entries(result).map(([field, value]) => any(field, value));
-  const summary = served.models[name]?.summary;
-  return card(title(name), summary && el("p", { class: "fine" }, summary), parts);
+  const summary = summaryOf(name, served.models[name]?.summary);
+  return card(called(name), summary.text && el("p", { class: "fine", lang: summary.lang }, summary.text), parts);
 }
 
 function any(field, value) {
@@ -206,23 +205,23 @@ function any(field, value) {
         { class: "bars" },
         scored.map((one) => bar(words(one.label ?? one.make ?? "?"), one.score)),
       );
-    return plain(field, value.map(text).join(", "));
+    return plain(field, value.map(said).join(", "));
   }
   if (typeof value === "object") {
     if (typeof value.label === "string")
       return plain(field, `${words(value.label)}${typeof value.score === "number" ? `, ${percent(value.score)}` : ""}`);
     return null;
   }
-  return plain(field, text(value));
+  return plain(field, said(value));
 }
 
-const text = (value) =>
+const said = (value) =>
   typeof value === "number"
-    ? String(Math.round(value * 1000) / 1000)
+    ? number(value)
     : value === true
-      ? "yes"
+      ? text("card.yes")
       : value === false
-        ? "no"
+        ? text("card.no")
         : typeof value === "object"
           ? JSON.stringify(value)
           : String(value);
@@ -230,21 +229,20 @@ const text = (value) =>
 const plain = (field, value) =>
   el("p", { class: "plain" }, el("span", {}, capital(words(field))), el("span", {}, value));
 
+const READ = ["box", "vehicle", "whole"];
+
 function region({ region: read }) {
   if (!read) return null;
-  const whose = { box: "the part that was named", vehicle: "the main vehicle alone", whole: "all of the photo" }[
-    read.source
-  ];
-  return whose && el("p", { class: "fine" }, `Read from ${whose}.`);
+  return READ.includes(read.source) && el("p", { class: "fine" }, text(`card.read_${read.source}`));
 }
 
 function failed(name, problem) {
   const { title: what, advice } = told({ ...problem, retryAfter: null });
   return el(
     "section",
-    { class: "card wrong", "aria-label": title(name) },
-    el("h3", {}, title(name)),
+    { class: "card wrong", "aria-label": called(name) },
+    el("h3", {}, called(name)),
     el("p", {}, `${what}. ${advice}`),
-    el("p", { class: "said" }, problem.detail),
+    el("p", { class: "said", lang: "en" }, problem.detail),
   );
 }

@@ -8,16 +8,12 @@ export const MOST = 24;
 
 const AT_ONCE = 2; // photos asked for by themselves at a time
 
+/** The faint finds come along, so that the slider has them at hand; nothing else in the answer changes by that. */
+const wanted = (served) => query(served, { min_score: FAINTEST });
+
 export async function one(photo, served, signal) {
   const given = { body: form(photo.file), deadline: served.deadline_ms, signal };
-  return (await request("v1/inspect", given)).json();
-}
-
-/** What of a predictor's answer is under its classes' own thresholds, so that the slider has it at hand. */
-export async function fainter(photo, name, served, signal) {
-  const wanted = query(served, { min_score: FAINTEST, max_detections: 100 });
-  const given = { body: form(photo.file), deadline: served.deadline_ms, signal };
-  return (await (await request(`v1/${name}${wanted}`, given)).json()).result;
+  return (await request(`v1/inspect${wanted(served)}`, given)).json();
 }
 
 /** Asks about each photo by itself, two at a time. `heard(photo, answer, problem)` is called for each. */
@@ -66,7 +62,7 @@ async function stream(photos, served, heard, signal) {
     signal,
   };
   let whole = null;
-  for await (const { name, data } of events(await request("v1/inspect/claim", given))) {
+  for await (const { name, data } of events(await request(`v1/inspect/claim${wanted(served)}`, given))) {
     if (name === "photo")
       heard(photos[data.index], data.problem ? null : data, data.problem && new Problem(data.problem));
     else if (name === "claim") whole = data;

@@ -1,6 +1,7 @@
 // From which side the car is seen: a compass around the car from above, and the views that photos cover.
 
-import { count, svg, words } from "./dom.js";
+import { svg } from "./dom.js";
+import { several, text, words } from "./texts.js";
 
 /** A point around the middle. 0 degrees is before the front, which is up; 90 is the car's own left side. */
 const around = (degrees, radius) => {
@@ -38,7 +39,7 @@ export function compass(yaw, confidence, label) {
       class: "compass",
       viewBox: "0 0 100 100",
       role: "img",
-      "aria-label": `Camera at the ${label}, ${Math.round(yaw)}°`,
+      "aria-label": text("card.camera", { view: label, angle: Math.round(yaw) }),
     },
     svg("circle", { class: "ring", cx: 50, cy: 50, r: 42 }),
     svg("path", { class: "spread", d: sector(yaw - spread, yaw + spread, 36, 48) }),
@@ -55,15 +56,16 @@ export function views(covered, missing, angles) {
     const photos = covered[name]?.length ?? 0;
     const kind = photos ? "covered" : missing.includes(name) ? "missing" : "open";
     const [x, y] = around(angle, 42);
-    const title = svg("title", {}, `${words(name)}: ${photos ? count(photos, "photo") : "none"}`);
+    const view = words(name);
+    const told = photos ? several("claim.view_photos", photos, { view }) : text("claim.view_none", { view });
     return svg(
       "g",
       { class: kind, "data-view": name },
-      svg("path", { d: sector(angle - half, angle + half, 34, 49) }, title),
+      svg("path", { d: sector(angle - half, angle + half, 34, 49) }, svg("title", {}, told)),
       photos > 0 && svg("text", { x, y: y + 2.6, "text-anchor": "middle", "font-size": 7.5 }, String(photos)),
     );
   });
-  const told = Object.keys(covered).map(words).join(", ") || "none";
-  const label = `Views with photos: ${told}. Missing: ${missing.map(words).join(", ") || "none"}.`;
+  const list = (names) => names.map(words).join(", ") || text("claim.none");
+  const label = text("claim.views_told", { covered: list(Object.keys(covered)), missing: list(missing) });
   return svg("svg", { class: "compass views", viewBox: "0 0 100 100", role: "img", "aria-label": label }, parts, car());
 }

@@ -1,4 +1,8 @@
-// Making elements, and writing numbers and labels as people read them.
+// Making elements, and saying what changed.
+
+import { percent } from "./texts.js";
+
+let cards = 0;
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -30,24 +34,6 @@ export function fill(element, ...children) {
   element.replaceChildren(...children.flat().filter(Boolean));
 }
 
-export const percent = (share) => `${Math.round(100 * share)}%`;
-
-/** `front_left_door` as `front left door`. */
-export const words = (label) => String(label).replaceAll("_", " ");
-
-export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
-
-export const count = (number, one, many = `${one}s`) => `${number} ${number === 1 ? one : many}`;
-
-export function duration(ms) {
-  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(ms < 10000 ? 1 : 0)} s`;
-}
-
-export function megabytes(bytes) {
-  const size = bytes / 2 ** 20;
-  return `${size < 10 ? Math.round(10 * size) / 10 : Math.round(size)} MB`;
-}
-
 /** Tells a screen reader what changed; the same words twice are told twice. */
 export function announce(text) {
   const status = byId("status");
@@ -59,7 +45,7 @@ export const card = (title, ...children) => titled("h3", title, children);
 
 /** The same under a heading of another level. */
 export function titled(level, title, children) {
-  const id = `card-${title.toLowerCase().replace(/[^a-z0-9]+/g, "-")}`;
+  const id = `card-${++cards}`;
   return el("section", { class: "card", "aria-labelledby": id }, el(level, { id }, title), ...children);
 }
 

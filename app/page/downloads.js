@@ -1,21 +1,24 @@
 // What can be taken away: the picture with what is shown drawn on it, masks, the answer, and the call that asks for it.
 
 import { form, query, request } from "./api.js";
-import { announce, card, el, words } from "./dom.js";
+import { announce, card, el } from "./dom.js";
 import { told } from "./errors.js";
 import { token } from "./key.js";
 import { isOn, view } from "./layers.js";
+import { language, text } from "./texts.js";
 
+/** The card, and `refresh`, which is to be called when something else is shown: all of it follows the slider. */
 export function downloads(photo, layers, served) {
   const failed = el("p", { class: "wrong-line", role: "alert" });
   const stem = photo.name.replace(/\.[^.]*$/, "");
-  const fetched = (name, path, accept) => async (event) => {
+  const fetched = (name, path, accept, file) => async (event) => {
     const button = event.currentTarget;
     failed.textContent = "";
     button.setAttribute("aria-busy", "true");
     try {
       const given = { body: form(photo.file), accept, deadline: served.deadline_ms };
-      save(await (await request(path(), given)).blob(), name);
+      const response = await request(path(), given);
+      save(file ? await file(response) : await response.blob(), name);
     } catch (error) {
       const { title, advice, said } = told(error);
       failed.textContent = [title, advice, said].filter(Boolean).join(". ").replaceAll("..", ".");
@@ -25,41 +28,45 @@ export function downloads(photo, layers, served) {
   };
   const drawable = layers.filter((layer) => served.models[layer.name]?.calls.includes("annotated"));
   const masked = layers.filter((layer) => served.models[layer.name]?.calls.includes("masks") && layer.finds.length);
-  return card(
-    "Take it with you",
+  const readable = async (response) => json(await response.json());
+  const shell = call(curl([photo.file], inspected(served)));
+  const whole = card(
+    text("take.title"),
     el(
       "div",
       { class: "buttons" },
       drawable.length > 0 &&
         button(
-          "Picture",
+          text("take.picture"),
           fetched(`${stem}-annotated.jpg`, () => annotated(drawable, served), "image/jpeg"),
         ),
       masked.map(({ name, title }) =>
         button(
-          `Masks of ${title.toLowerCase()}`,
+          text("take.masks", { layer: title }),
           fetched(`${stem}-${name}-masks.png`, () => masks(name, served), "image/png"),
         ),
       ),
-      button("Answer as JSON", () => save(json(photo.answer), `${stem}.json`)),
+      button(text("take.json"), fetched(`${stem}.json`, () => inspected(served), "application/json", readable)),
     ),
     failed,
-    call(curl([photo.file], "v1/inspect")),
+    shell,
   );
+  const refresh = () => (shell.querySelector("code").textContent = curl([photo.file], inspected(served)));
+  return { card: whole, refresh };
 }
 
 /** The line that asks the same in a shell, with a button that copies it. */
 export function call(line) {
   const code = el(
     "code",
-    { tabIndex: 0, role: "textbox", ariaReadOnly: "true", ariaLabel: "The same call in a shell" },
+    { tabIndex: 0, role: "textbox", ariaReadOnly: "true", ariaLabel: text("take.shell") },
     line,
   );
-  const copy = button("Copy", async () => {
-    await copied(line, code);
-    announce("Copied");
-    copy.textContent = "Copied";
-    setTimeout(() => (copy.textContent = "Copy"), 2000);
+  const copy = button(text("take.copy"), async () => {
+    await copied(code.textContent, code);
+    announce(text("heard.copied"));
+    copy.textContent = text("heard.copied");
+    setTimeout(() => (copy.textContent = text("take.copy")), 2000);
   });
   return el("div", { class: "shell" }, code, copy);
 }
@@ -67,7 +74,8 @@ export function call(line) {
 export function curl(files, path) {
   const key = token() ? ' -H "X-API-Key: $CARLENS_KEY"' : "";
   const photos = files.map((file) => `-F ${quoted(`file=@${file.name}`)}`).join(" ");
-  return `curl${key} ${photos} ${quoted(new URL(path, document.baseURI).href)}`;
+  const texts = language === "en" ? "" : ` -H "Accept-Language: ${language}"`;
+  return `curl${key}${texts} ${photos} ${quoted(new URL(path, document.baseURI).href)}`;
 }
 
 /** A word of a shell: in single quotes where it is more than letters and digits. */
@@ -81,11 +89,14 @@ function annotated(drawable, served) {
   return `v1/inspect/annotated${query(served, { tasks: names.join(","), ...wanted })}`;
 }
 
+/** Everything about the photo, of which what is shown. */
+const inspected = (served) => `v1/inspect${query(served, { min_score: view.least })}`;
+
 const masks = (name, served) => `v1/${name}/masks${query(served, { min_score: view.least })}`;
 
 export const json = (answer) => new Blob([JSON.stringify(answer, null, 1)], { type: "application/json" });
 
-export const button = (text, onclick) => el("button", { type: "button", onclick }, words(text));
+export const button = (said, onclick) => el("button", { type: "button", onclick }, said);
 
 export function save(blob, name) {
   const url = URL.createObjectURL(blob);
@@ -93,9 +104,9 @@ export function save(blob, name) {
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
 
-async function copied(text, shown) {
+async function copied(line, shown) {
   try {
-    await navigator.clipboard.writeText(text);
+    await navigator.clipboard.writeText(line);
   } catch {
     // There is no clipboard for pages that came without TLS: what is selected can be copied all the same.
     getSelection().selectAllChildren(shown);

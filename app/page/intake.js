@@ -1,6 +1,7 @@
 // The ways a photo comes in: dropped, pasted, chosen, taken by the camera, or the example.
 
-import { byId, el } from "./dom.js";
+import { byId, el, fill } from "./dom.js";
+import { summaryOf, text } from "./texts.js";
 
 /** Calls `take(files)` with every file that comes in. Nothing is sorted out: the service says what is no photo. */
 export function install(take) {
@@ -25,17 +26,22 @@ export function install(take) {
   drops(take);
 }
 
-/** What is answered, in the service's own words. */
+/** What is answered, and the terms of the weights. */
 export function tell(served) {
-  const ready = Object.values(served.models).map((model) => el("li", {}, model.summary));
+  const ready = Object.entries(served.models).map(([name, model]) => {
+    const told = summaryOf(name, model.summary);
+    return el("li", { lang: told.lang }, told.text);
+  });
   byId("served").replaceChildren(...ready);
   const terms = [...new Set(Object.values(served.models).map((model) => model.licence.weights))];
-  byId("terms").textContent = terms.length ? `The weights of the models: ${terms.join("; ")}.` : "";
+  // Licences are told in the words of whoever gave them.
+  const told = terms.length > 0 && [`${text("intake.terms")} `, el("span", { lang: "en" }, `${terms.join("; ")}.`)];
+  fill(byId("terms"), told);
 }
 
 /** Says that a key will be asked for: with the first photo, not before. */
 export function keyed() {
-  byId("hint").textContent += " This service asks for a key.";
+  byId("hint").textContent += ` ${text("intake.keyed")}`;
 }
 
 async function example() {

@@ -1,10 +1,9 @@
 // The key of a service that asks for one: asked for in a dialog, kept for this tab, sent with every request.
 
 import { byId } from "./dom.js";
+import { text } from "./texts.js";
 
 const KEPT = "carlens-key";
-const WHY = "Whoever runs it gives you one. It is kept for this tab alone, until you close it.";
-const WRONG = "That key was not accepted. Check that it is whole, or ask whoever runs the service for another.";
 
 let asking = null;
 
@@ -38,9 +37,9 @@ function keep(key) {
 
 function dialog() {
   const box = byId("key-dialog");
-  const text = byId("key-text");
-  byId("key-why").textContent = token() ? WRONG : WHY;
-  text.value = "";
+  const input = byId("key-text");
+  byId("key-why").textContent = text(token() ? "key.wrong" : "key.why");
+  input.value = "";
   return new Promise((resolve) => {
     const over = new AbortController();
     const { signal } = over;
@@ -54,13 +53,13 @@ function dialog() {
       "submit",
       (event) => {
         event.preventDefault();
-        if (text.value.trim()) end(text.value.trim());
+        if (input.value.trim()) end(input.value.trim());
       },
       { signal },
     );
     byId("key-cancel").addEventListener("click", () => end(null), { signal });
     box.addEventListener("cancel", (event) => (event.preventDefault(), end(null)), { signal });
     box.showModal();
-    text.focus();
+    input.focus();
   });
 }

@@ -1,8 +1,9 @@
 // What was found, sorted by predictor into layers, and which of it is shown: layers, their classes, the lowest score.
 
-import { capital, count, el, fill, percent, words } from "./dom.js";
+import { el, fill } from "./dom.js";
+import { called, capital, percent, text, words } from "./texts.js";
 
-/** The lowest score that is asked for ahead, so that the slider need not ask. */
+/** The lowest score that is asked for, so that the slider need not ask again. */
 export const FAINTEST = 0.2;
 
 const PLAIN = 0.5; // the threshold of a label that has none of its own
@@ -19,13 +20,8 @@ export function layersOf(photo, served) {
     const model = served.models[name];
     const listed = result && list(result);
     if (!listed && !(result && Object.keys(model?.colors ?? {}).length)) continue;
-    const sure = (listed ?? []).map((one, index) => find(name, model, one, index, summary));
-    const faint = (photo.fainter[name] ?? []).map((one, index) => find(name, model, one, `faint-${index}`, new Map()));
-    layers.push({
-      name,
-      title: capital(words(name)),
-      finds: [...sure, ...faint.filter((one) => one.score < one.least)],
-    });
+    const finds = (listed ?? []).map((one, index) => find(name, model, one, index, summary));
+    layers.push({ name, title: called(name), finds });
   }
   return layers;
 }
@@ -49,7 +45,7 @@ function find(name, model, one, index, summary) {
     least: model?.thresholds[label] ?? PLAIN,
     meant: one.main === true,
     aside: one.main === false,
-    text: capital(line?.text ?? [grade, words(label)].filter(Boolean).join(" ")),
+    text: capital(line?.text ?? [grade && words(grade), words(label)].filter(Boolean).join(" ")),
   };
 }
 
@@ -66,14 +62,14 @@ export function reaches(one) {
   return view.least === null ? one.meant || one.score >= one.least : one.score >= view.least;
 }
 
-/** The switches and the slider. `changed` is called when what is shown changes, `switched` when a layer is. */
-export function controls(container, layers, changed, switched) {
+/** The switches and the slider. `changed` is called when what is shown changes. */
+export function controls(container, layers, changed) {
   if (!layers.length) return fill(container);
   const sets = el("div", { class: "sets" });
   const redo = () => {
     fill(
       sets,
-      layers.map((layer) => set(layer, redone, switched)),
+      layers.map((layer) => set(layer, redone)),
     );
     changed();
   };
@@ -81,17 +77,16 @@ export function controls(container, layers, changed, switched) {
     redo();
     document.getElementById(id)?.focus();
   };
-  fill(container, el("h3", { class: "away" }, "What is drawn"), sets, slider(layers, redo), boxes(changed));
+  fill(container, el("h3", { class: "away" }, text("layers.title")), sets, slider(layers, redo), boxes(changed));
   redo();
 }
 
-function set(layer, redone, switched) {
+function set(layer, redone) {
   const on = isOn(layer);
   const id = `layer-${layer.name}`;
   const flip = () => {
     view.on[layer.name] = !on;
     redone(id);
-    if (!on) switched(layer);
   };
   const sure = layer.finds.filter(reaches);
   const labels = [...new Set(sure.map((one) => one.label))];
@@ -140,12 +135,12 @@ function slider(layers, redo) {
   const own = Math.min(...layers.filter(isOn).flatMap((layer) => layer.finds.map((one) => one.least)), 1);
   const start = Math.round(100 * (own === 1 ? PLAIN : own));
   const out = el("output", { htmlFor: "least", "aria-live": "off" });
-  const reset = el("button", { type: "button", class: "quiet", id: "advised" }, "As advised");
+  const reset = el("button", { type: "button", class: "quiet", id: "advised" }, text("layers.advised"));
   const input = el("input", { type: "range", id: "least", min: 100 * FAINTEST, max: 100, step: 1 });
   const tell = () => {
-    const text = view.least === null ? "what is sure enough for its class" : `from ${percent(view.least)} sure`;
-    out.textContent = text;
-    input.setAttribute("aria-valuetext", text);
+    const said = view.least === null ? text("layers.sure") : text("layers.from", { score: percent(view.least) });
+    out.textContent = said;
+    input.setAttribute("aria-valuetext", said);
     input.value = view.least === null ? start : Math.round(100 * view.least);
     reset.disabled = view.least === null;
   };
@@ -161,7 +156,7 @@ function slider(layers, redo) {
     input.focus();
   });
   tell();
-  return el("div", { class: "slider" }, el("label", { htmlFor: "least" }, "Show"), input, out, reset);
+  return el("div", { class: "slider" }, el("label", { htmlFor: "least" }, text("layers.show")), input, out, reset);
 }
 
 function boxes(changed) {
@@ -170,15 +165,11 @@ function boxes(changed) {
     changed();
   };
   const input = el("input", { type: "checkbox", id: "boxes", checked: view.boxes, onchange: flip });
-  return el("label", { class: "switch thin" }, input, el("span", {}, "Boxes around outlines"));
+  return el("label", { class: "switch thin" }, input, el("span", {}, text("layers.boxes")));
 }
 
 /** What is drawn, in a sentence. */
 export function sentence(layers) {
-  const parts = layers
-    .filter(isOn)
-    .map((layer) =>
-      count(shown(layer).length, `thing of ${layer.title.toLowerCase()}`, `things of ${layer.title.toLowerCase()}`),
-    );
-  return parts.length ? `Photo with ${parts.join(", ")} marked` : "Photo";
+  const parts = layers.filter(isOn).map((layer) => `${layer.title} ${shown(layer).length}`);
+  return parts.length ? text("layers.sentence", { parts: parts.join(", ") }) : text("look.photo");
 }

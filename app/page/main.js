@@ -3,7 +3,7 @@
 import * as answer from "./answer.js";
 import { Problem, served as askServed } from "./api.js";
 import * as asking from "./claim.js";
-import { announce, byId, count, el, fill } from "./dom.js";
+import { announce, byId, el, fill } from "./dom.js";
 import { downloads } from "./downloads.js";
 import { Stage } from "./draw.js";
 import { beforehand, note, told } from "./errors.js";
@@ -13,12 +13,14 @@ import { controls, isOn, layersOf, sentence, shown, view } from "./layers.js";
 import { Photo } from "./photo.js";
 import { rollup } from "./rollup.js";
 import { strip } from "./strip.js";
+import { several, text } from "./texts.js";
 import { timings } from "./timings.js";
 
 const state = {
   photos: [],
   current: null,
   layers: [],
+  take: null, // brings what can be taken away in step with what is shown
   claim: null,
   claimed: [],
   busy: false,
@@ -48,7 +50,7 @@ async function take(files) {
 async function ask(photos, all) {
   const { signal } = state.visit;
   for (const photo of photos) if (photo.state !== "answered") set(photo, "looking");
-  announce(`Looking at ${count(photos.length, "photo")}.`);
+  announce(several("heard.looking", photos.length));
   try {
     await serves();
   } catch (error) {
@@ -69,7 +71,7 @@ async function ask(photos, all) {
     // Photos may have been added meanwhile: then it is not of all of them.
     const whole = claim && photos.length === state.photos.length;
     Object.assign(state, { claim: whole ? claim : null, claimed: sendable, busy: false });
-    if (claim) announce("All photos are summed up.");
+    if (claim) announce(text("heard.summed"));
   } else {
     await asking.each(sendable, service, listen, signal);
   }
@@ -80,12 +82,20 @@ function heard(photo, said, problem) {
   if (said) photo.answer = said;
   photo.problem = problem;
   set(photo, said ? "answered" : "failed");
-  announce(said ? `${photo.name} is answered. ${gist(said)}` : `${photo.name}: ${told(problem).title}.`);
+  const { name } = photo;
+  announce(
+    said
+      ? text("heard.answered", { name, gist: gist(photo) })
+      : text("heard.failed", { name, problem: told(problem).title }),
+  );
 }
 
 /** The answer in a sentence, for those who do not see it. */
-function gist({ results: { damage, car_details: car } }) {
-  const found = damage && (damage.damaged ? count(damage.detections.length, "damage") : "No sure damage");
+function gist(photo) {
+  const { damage, car_details: car } = photo.answer.results;
+  const finds = layersOf(photo, service).find((layer) => layer.name === "damage")?.finds ?? [];
+  const sure = finds.filter((one) => one.score >= one.least).length;
+  const found = damage && (damage.damaged ? several("heard.damages", sure) : text("heard.no_damage"));
   return [found, car?.recognised && car.best.label].filter(Boolean).join(". ");
 }
 
@@ -117,43 +127,42 @@ async function show(photo) {
   if (photo.state !== "answered") {
     state.layers = [];
     fill(byId("layers"));
-    byId("layers").removeAttribute("aria-busy");
+    state.take = null;
     const waiting = el(
       "div",
       { class: "card waiting" },
-      el("p", {}, "Looking at the photo …"),
+      el("p", {}, text("look.looking")),
       el("div", { class: "shimmer" }),
     );
     fill(panel, photo.state === "failed" ? note(photo.problem, () => ask([photo], false)) : waiting);
     return picture(photo);
   }
   state.layers = layersOf(photo, service);
-  const below = [photo.answer.timings_ms && timings(photo.answer.timings_ms), downloads(photo, state.layers, service)];
+  const taken = downloads(photo, state.layers, service);
+  state.take = taken.refresh;
+  const below = [photo.answer.timings_ms && timings(photo.answer.timings_ms), taken.card];
   fill(panel, answer.cards(photo.answer, state.layers, service), below);
-  layers(photo);
-  const ahead = faints(photo, state.layers.filter(isOn));
+  layers();
   await picture(photo);
-  await ahead;
 }
 
-function layers(photo) {
-  controls(byId("layers"), state.layers, draw, (layer) => faints(photo, [layer]));
+function layers() {
+  controls(byId("layers"), state.layers, draw);
 }
 
 async function picture(photo) {
+  byId("stage").setAttribute("aria-busy", "true");
   const size = photo.answer?.image ?? null;
   let url = null;
-  let why =
-    photo.state === "failed"
-      ? "There is no picture of this file."
-      : "This browser cannot show this format. The picture comes with the answer.";
+  let why = text(photo.state === "failed" ? "look.no_picture" : "look.no_format");
   try {
     url = await photo.picture(service, state.visit.signal);
   } catch (error) {
     if (error.name === "AbortError") return;
-    why = `${told(error).title}: there is no picture of this photo.`;
+    why = text("look.no_picture_because", { why: told(error).title });
   }
   if (photo !== state.current) return;
+  byId("stage").removeAttribute("aria-busy");
   if (url && url !== photo.thumb) {
     photo.thumb = url;
     strip(state.photos, state.current, choose);
@@ -162,34 +171,20 @@ async function picture(photo) {
   draw();
 }
 
-/** Fetches, once, what is under the thresholds of the layers' classes, so that the slider never has to ask. */
-async function faints(photo, wanted) {
-  const place = byId("layers");
-  place.setAttribute("aria-busy", "true");
-  await Promise.all(wanted.map((layer) => faint(photo, layer.name)));
-  if (photo === state.current) place.removeAttribute("aria-busy");
-}
-
-async function faint(photo, name) {
-  if (photo.fainter[name] || !service.models[name]?.options.includes("min_score")) return;
-  photo.fainter[name] = [];
-  try {
-    const result = await asking.fainter(photo, name, service, state.visit.signal);
-    photo.fainter[name] = Object.values(result).find(Array.isArray) ?? [];
-  } catch {
-    return; // what is sure is there; the slider shows no more than that
-  }
-  if (photo !== state.current) return;
-  for (const layer of layersOf(photo, service)) {
-    const shownNow = state.layers.find((one) => one.name === layer.name);
-    if (shownNow) shownNow.finds = layer.finds;
-  }
-  draw();
-}
-
 function draw() {
   stage.draw(state.layers, sentence(state.layers));
-  answer.refresh(byId("answer"), state.layers, pick, lower);
+  answer.refresh(byId("answer"), state.layers, look, lower);
+  state.take?.();
+}
+
+/** Marks a find that was chosen in its list, and shows it from near; the same again leads back. */
+function look(found) {
+  pick(found);
+  const one = state.layers.flatMap((layer) => layer.finds).find(({ key }) => key === view.picked);
+  if (!one) return stage.zoom.whole();
+  stage.zoom.to(one.box);
+  stage.container.scrollIntoView({ block: "nearest" }); // on a phone the list is far below
+  announce(text("zoom.at", { what: one.text }));
 }
 
 /** Marks a find in the photo and in its list; the same again, or null, unmarks it. */
@@ -198,8 +193,7 @@ function pick(found) {
   const layer = state.layers.find((one) => found?.startsWith(`${one.name}:`));
   if (layer && !isOn(layer)) {
     view.on[layer.name] = true;
-    layers(state.current);
-    faints(state.current, [layer]);
+    layers();
     document.querySelector(`[data-pick="${found}"]`)?.focus();
   }
   const visible = new Set(state.layers.flatMap(shown).map((one) => one.key));
@@ -213,7 +207,7 @@ function pick(found) {
 /** Moves the slider. */
 function lower(score) {
   view.least = score;
-  layers(state.current);
+  layers();
   byId("least").focus();
 }
 

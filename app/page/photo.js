@@ -1,6 +1,7 @@
 // One photo: its file, its picture on the screen, and what became of it.
 
 import { form, query, request } from "./api.js";
+import { text } from "./texts.js";
 
 let made = 0;
 
@@ -8,11 +9,10 @@ export class Photo {
   constructor(file) {
     this.id = ++made;
     this.file = file;
-    this.name = file.name || "photo";
+    this.name = file.name || text("look.photo");
     this.state = "waiting"; // looking, answered, failed
     this.answer = null;
     this.problem = null;
-    this.fainter = {}; // by predictor, what its class's own threshold leaves out
     this.url = URL.createObjectURL(file);
     this.own = shows(this.url);
     this.instead = null;

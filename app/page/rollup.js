@@ -1,8 +1,9 @@
 // What several photos tell together: one vehicle by all the evidence, its damages by view, views missing, doubts.
 
 import { views } from "./compass.js";
-import { bar, byId, capital, count, duration, el, fill, percent, titled, words } from "./dom.js";
+import { bar, byId, el, fill, titled } from "./dom.js";
 import { button, call, curl, json, save } from "./downloads.js";
+import { capital, duration, percent, text, words } from "./texts.js";
 
 /** Shows the claim, which is about the photos in `claimed`, or offers to ask for one (`ask`), or says that it is being
  * made; nothing for a single photo. */
@@ -11,17 +12,17 @@ export function rollup({ photos, claim, claimed, busy, able, ask, choose, served
   if (photos.length < 2) return fill(place);
   const done = photos.filter((photo) => photo.state === "answered" || photo.state === "failed").length;
   if (busy) {
-    const meter = el("progress", { max: photos.length, value: done, ariaLabel: "Photos answered" });
-    return fill(place, together(el("p", {}, `${done} of ${photos.length} photos answered.`), meter));
+    const meter = el("progress", { max: photos.length, value: done, ariaLabel: text("claim.progress") });
+    return fill(place, together(el("p", {}, text("claim.done", { done, all: photos.length })), meter));
   }
   if (!claim) {
     if (!able) return fill(place);
     const offer = el(
       "button",
       { type: "button", class: "primary", id: "together", onclick: ask },
-      `Sum up ${photos.length} photos`,
+      text("claim.offer", { n: photos.length }),
     );
-    return fill(place, together(el("p", {}, "One summary of the vehicle over all of its photos."), offer));
+    return fill(place, together(el("p", {}, text("claim.offered")), offer));
   }
   const told = claim.claim;
   const jump = (indices) => indices.map((index) => photoLink(claimed[index], photos, choose));
@@ -36,19 +37,19 @@ export function rollup({ photos, claim, claimed, busy, able, ask, choose, served
         el(
           "div",
           { class: "views-box" },
-          el("h3", {}, "Views"),
+          el("h3", {}, text("claim.views")),
           views(covered, missing, served.views),
           missingLine(missing),
         ),
-        el("div", {}, el("h3", {}, told.damaged ? "Damage by view" : "Damage"), damages(told.damages, jump)),
+        el("div", {}, el("h3", {}, text(told.damages?.length ? "claim.damage_by_view" : "claim.damage")), damages(told.damages, jump)),
       ),
       doubts(told, jump),
       el(
         "div",
         { class: "buttons" },
-        button("Summary as JSON", () => save(json(claim), "claim.json")),
+        button(text("claim.json"), () => save(json(claim), "claim.json")),
         claim.timings_ms?.total !== undefined &&
-          el("span", { class: "fine" }, `${duration(claim.timings_ms.total)} in the service`),
+          el("span", { class: "fine" }, text("claim.time", { time: duration(claim.timings_ms.total) })),
       ),
       call(
         curl(
@@ -60,14 +61,17 @@ export function rollup({ photos, claim, claimed, busy, able, ask, choose, served
   );
 }
 
-const together = (...children) => titled("h2", "All photos together", children);
+const together = (...children) => titled("h2", text("claim.title"), children);
 
 function vehicle({ vehicle: car, color, type }) {
   const chips = [color, type]
     .filter((one) => one?.label)
-    .map((one) => `${words(one.label)} ${percent(one.score)}${one.agreed === false ? ", not agreed" : ""}`);
+    .map((one) => {
+      const what = `${words(one.label)} ${percent(one.score)}`;
+      return one.agreed === false ? text("claim.disagreed", { what }) : what;
+    });
   return [
-    el("h3", {}, "Vehicle"),
+    el("h3", {}, text("claim.vehicle")),
     car?.best &&
       el(
         "p",
@@ -76,7 +80,7 @@ function vehicle({ vehicle: car, color, type }) {
         el(
           "b",
           { class: `badge ${car.recognised ? "yes" : "no"}` },
-          car.recognised ? "Recognised" : "Not recognised for sure",
+          text(car.recognised ? "card.recognised" : "card.unrecognised"),
         ),
       ),
     el(
@@ -92,11 +96,11 @@ const missingLine = (missing) =>
   el(
     "p",
     { class: "fine" },
-    missing.length ? `No photo from: ${missing.map(words).join(", ")}.` : "Every side is covered.",
+    missing.length ? text("claim.missing", { views: missing.map(words).join(", ") }) : text("claim.covered"),
   );
 
 function damages(found, jump) {
-  if (!found?.length) return el("p", { class: "none" }, "None that is sure enough.");
+  if (!found?.length) return el("p", { class: "none" }, text("claim.no_damage"));
   const byView = Map.groupBy ? Map.groupBy(found, viewOf) : grouped(found);
   return el(
     "dl",
@@ -106,15 +110,13 @@ function damages(found, jump) {
         "div",
         {},
         el("dt", {}, capital(view)),
-        those.map((one) => el("dd", {}, count(one.count, words(one.label), plural(one.label)), " ", jump(one.photos))),
+        those.map((one) => el("dd", {}, text("claim.damages", { n: one.count, label: words(one.label) }), " ", jump(one.photos))),
       ),
     ),
   );
 }
 
-const viewOf = (one) => (one.view ? words(one.view) : "view not clear");
-
-const plural = (label) => `× ${words(label)}`;
+const viewOf = (one) => (one.view ? words(one.view) : text("claim.no_view"));
 
 function grouped(found) {
   const groups = new Map();
@@ -123,16 +125,16 @@ function grouped(found) {
 }
 
 function doubts({ doubts: all, one_vehicle: same }, jump) {
-  const lines = (all ?? []).map((one) => el("li", {}, one.text, " ", jump(one.photos ?? [])));
-  if (same === false && !lines.length) lines.push(el("li", {}, "The photos may not all be of one vehicle."));
-  return lines.length ? el("div", { class: "doubts" }, el("h3", {}, "Doubts"), el("ul", {}, lines)) : null;
+  const lines = (all ?? []).map((one) => el("li", {}, capital(one.text), " ", jump(one.photos ?? [])));
+  if (same === false && !lines.length) lines.push(el("li", {}, text("claim.doubtful")));
+  return lines.length ? el("div", { class: "doubts" }, el("h3", {}, text("claim.doubts")), el("ul", {}, lines)) : null;
 }
 
 function photoLink(photo, photos, choose) {
   const number = photos.indexOf(photo) + 1;
   return el(
     "button",
-    { type: "button", class: "link", "aria-label": `Photo ${number}`, onclick: () => choose(photo) },
+    { type: "button", class: "link", "aria-label": `${text("look.photo")} ${number}`, onclick: () => choose(photo) },
     `#${number}`,
   );
 }

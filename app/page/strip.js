@@ -1,8 +1,7 @@
 // The strip of photos: from one to the next, and how far each is.
 
 import { byId, el, fill } from "./dom.js";
-
-const STATES = { waiting: "waiting", looking: "being looked at", answered: "answered", failed: "not answered" };
+import { text } from "./texts.js";
 
 /** One button for each photo. `choose` is called with the one that is wanted; arrow keys go from one to the next. */
 export function strip(photos, current, choose) {
@@ -23,7 +22,7 @@ export function strip(photos, current, choose) {
 }
 
 function thumb(photo, index, current, choose) {
-  const label = `Photo ${index + 1}, ${photo.name}: ${STATES[photo.state]}`;
+  const label = text("state.thumb", { number: index + 1, name: photo.name, state: text(`state.${photo.state}`) });
   const picture = el("img", {
     src: photo.thumb,
     alt: "",

@@ -11,10 +11,11 @@ from starlette.responses import Response
 from app import errors, events, schemas
 from app.album import MOST_PHOTOS
 from app.claim_answer import ClaimAnswer
-from app.claim_schemas import claim_model, example, request_body_openapi
+from app.claim_schemas import EVENTS, claim_model, events_openapi, example, request_body_openapi
 from app.door import Door
 from app.forms import FIELD
 from app.options import from_query, inspect_options
+from app.places import Places
 from app.routes.inspect import HEADERS, LANGUAGE_HEADER, inspect_example
 from app.routes.predict import PHOTO_PROBLEMS, REQUEST_ID_HEADER, deadline_header
 from app.schemas import AnyPredictor
@@ -28,8 +29,10 @@ DESCRIPTION = (
     "by the evidence of all photos, its colour and type, which sides are shown and which are missing, the damages by "
     "class and view, and what speaks against one vehicle on all photos.\n\n"
     f"With `Accept: {events.MEDIA_TYPE}` the answers come as they are ready: an event `photo` for each, in any order, "
-    "with what would be its entry in `photos`; then `claim`, with the rest of the answer. Where the whole claim fails "
-    "after the first of them, the last event is `problem`.\n\n"
+    f"with what would be its entry in `photos` (`{EVENTS['photo']}`); then `claim`, with the rest of the answer "
+    f"(`{EVENTS['claim']}`). Where the whole claim fails after the first of them, the last event is `problem` "
+    f"(`{EVENTS['problem']}`). After {events.KEEP_ALIVE_S:g} seconds without an event there is a comment, from the "
+    "beginning on.\n\n"
     "One deadline holds for all photos. Those that are not done by then have the problem `deadline_exceeded`, and the "
     "claim is summed up from the others; where there are none, that is the answer. It counts as one request where "
     "requests are limited."
@@ -42,10 +45,11 @@ def router(
 ) -> APIRouter:
     """`envelope` is that of `/v1/inspect`."""
     routes = APIRouter(tags=["predictions"])
+    places = Places(settings.max_claims)
     read = from_query(inspect_options(predictors.values(), every=False, but={"box"}))
 
     async def inspect_claim(request: Request, options: Annotated[Options, Depends(read)]) -> Response:
-        answer = ClaimAnswer(request, settings, predictors, door, options)
+        answer = ClaimAnswer(request, settings, predictors, door, places, options)
         await answer.enter()
         headers = {"Content-Language": answer.told_in, "Vary": VARY}
         if events.wanted(",".join(request.headers.getlist("accept"))):
@@ -61,10 +65,10 @@ def router(
         )
         return Response(body, media_type="application/json", headers=headers)
 
-    told = example(inspect_example(predictors))
+    told = example(inspect_example(predictors, door.pipeline.joins))
     content = {
         "application/json": {"example": told},
-        events.MEDIA_TYPE: {"schema": {"type": "string"}, "example": _event_example(told)},
+        events.MEDIA_TYPE: {"schema": events_openapi(), "example": _event_example(told)},
     }
     success = {"description": "The answers.", "headers": HEADERS, "content": content}
     deadline = deadline_header(settings.default_claim_deadline_ms, settings.max_claim_deadline_ms)

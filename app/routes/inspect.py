@@ -101,7 +101,7 @@ def router(
         headers = {"Server-Timing": _server_timing(timings), "Content-Language": told_in, "Vary": "Accept-Language"}
         return Response(body, media_type="application/json", headers=headers)
 
-    example = inspect_example(predictors)
+    example = inspect_example(predictors, joins)
     content = {"application/json": {"example": example}} if example else {}
     success = {"description": "The answers.", "headers": HEADERS, "content": content}
     call = photo_call(settings)
@@ -149,7 +149,7 @@ def _server_timing(timings: schemas.InspectTimings) -> str:
     return schemas.server_timing({**steps, "join": timings.join, "total": timings.total})
 
 
-def inspect_example(predictors: Mapping[str, AnyPredictor]) -> dict[str, Any]:
+def inspect_example(predictors: Mapping[str, AnyPredictor], joins: Sequence[Join]) -> dict[str, Any]:
     """An answer as it may look, for the documentation; empty where no predictor has one."""
     told = {name: predictor.specification.example for name, predictor in predictors.items()}
     told = {name: example for name, example in told.items() if example}
@@ -161,6 +161,12 @@ def inspect_example(predictors: Mapping[str, AnyPredictor]) -> dict[str, Any]:
         "image": EXAMPLE_IMAGE,
         "results": {name: dict(example) for name, example in told.items()},
         "problems": {},
+        **{
+            name: field.examples[0] if field.examples else field.default
+            for join in joins
+            if join.adds is not None and not join.each
+            for name, field in join.adds.model_fields.items()
+        },
         "left_out": {},
         "timings_ms": {
             "receive": 1.9,

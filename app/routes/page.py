@@ -1,15 +1,18 @@
-"""`GET /`: the page for people, what it loads from `app/page`, and what it must know of what is served."""
+"""`GET /`: the page for people, in their browser's language, what it loads, and what it must know of what is served."""
 
 from collections.abc import Iterable
+from hashlib import sha256
 from os import PathLike, stat_result
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, Request
 from pydantic import BaseModel
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from app import wording
+from app.accept import language
 from app.schemas import AnyPredictor
 from app.settings import Settings
 from app.shelf import Entry, Shelf
@@ -71,9 +74,19 @@ def install(app: FastAPI, settings: Settings, names: Iterable[str], shelf: Shelf
 
     @routes.api_route("/", methods=["GET", "HEAD"])
     async def page(request: Request) -> Response:
-        response = await files.get_response("index.html", request.scope)
-        response.headers["Content-Security-Policy"] = POLICY
-        return response
+        code = language(",".join(request.headers.getlist("accept-language")), wording.codes())
+        body = wording.page(code)
+        tag = f'"{sha256(body).hexdigest()[:32]}"'
+        headers = {
+            "Content-Security-Policy": POLICY,
+            "Content-Language": code,
+            "Vary": "Accept-Language",
+            "Cache-Control": "no-cache",
+            "ETag": tag,
+        }
+        if tag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        return HTMLResponse(body, headers=headers)
 
     @routes.get("/page/served")
     async def served() -> Served:

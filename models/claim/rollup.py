@@ -69,7 +69,10 @@ class Claim(BaseModel):
     type: ClaimTrait | None = Field(description="Kind of vehicle. Null also where no photo shows the vehicle well")
     views: Views | None
     damaged: bool | None = Field(description="Whether at least one photo shows damage")
-    damages: list[ClaimDamage] | None = Field(description="Every class in every view; what is seen most often first")
+    damages: list[ClaimDamage] | None = Field(
+        description="Every class in every view; what is seen most often first. Those count that are sure enough for "
+        "their class, as for `damaged`, however many more `min_score` shows"
+    )
     one_vehicle: bool | None = Field(
         description="False where something speaks against one vehicle on all photos: `doubts` says what. True where "
         "nothing does, and the photos agree in colour and type; that proves nothing. Null where they differ, yet none "
@@ -140,7 +143,7 @@ def _damages(sights: Sequence[Sight]) -> list[ClaimDamage]:
     counts: dict[tuple[str, str | None], dict[int, int]] = {}
     for sight in sights:
         taken = view(sight.attributes) if sight.attributes and sight.index in good else None
-        for one in sight.damage.detections if sight.damage else ():
+        for one in sight.damages:
             photos = counts.setdefault((one.label, taken), {})
             photos[sight.index] = photos.get(sight.index, 0) + 1
     found = [

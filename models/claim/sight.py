@@ -1,7 +1,7 @@
 """One photo of a claim: what was said of it, and how much its reading of the vehicle counts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -10,7 +10,7 @@ from models.answers import Box
 from models.photo import Header
 from models.predictors.attributes import AttributesAnswer
 from models.predictors.car_details import CarDetailsAnswer
-from models.predictors.damage import DamageAnswer
+from models.predictors.damage import DamageAnswer, Detection
 from models.predictors.vehicles import VehiclesAnswer
 
 A = TypeVar("A", bound=BaseModel)
@@ -28,12 +28,19 @@ COUNTS = 0.5
 @dataclass(frozen=True, slots=True)
 class Sight:
     """`answers` by the predictors' names; one of a foreign type under such a name is passed over. `cropped`: the caller
-    says that the photo is cut to its vehicle."""
+    says that the photo is cut to its vehicle. `sure`: by label, the score from which a damage counts."""
 
     index: int
     header: Header
     answers: Mapping[str, BaseModel]
     cropped: bool = False
+    sure: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def damages(self) -> list[Detection]:
+        """Those that are sure enough for their class, of those that the caller wanted to see."""
+        found = self.damage.detections if self.damage else []
+        return [one for one in found if one.score >= self.sure.get(one.label, 0.0)]
 
     @property
     def details(self) -> CarDetailsAnswer | None:

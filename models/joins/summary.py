@@ -22,16 +22,28 @@ class Line(BaseModel):
     severity: str | None = Field(description="Its grade; null where it was not graded")
 
 
+LINE = {
+    "text": "minor scratch on the rear right door",
+    "damage": 0,
+    "label": "scratch",
+    "part": "back_right_door",
+    "severity": "minor",
+}
+
+
 class Summary(BaseModel):
     """What is told of all damages together."""
 
     summary: list[Line] | None = Field(
-        default=None, description="One line per damage, the worst first; null where `damage` gave no answer."
+        default=None,
+        description="One line per damage, the worst first; null where `damage` gave no answer.",
+        examples=[[LINE]],
     )
     by_part: dict[str, list[int]] | None = Field(
         default=None,
         description="By part, the damages on it, by index in `results.damage.detections`, as in `summary`; those on no "
         "part are in none. Null where `damage` or `parts` gave no answer.",
+        examples=[{"back_right_door": [0]}],
     )
 
 

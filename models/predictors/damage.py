@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from models.photo import Header, Region
 from models.predictor import MOST_REGIONS, Arrays, Specification
@@ -27,6 +27,8 @@ NAMED = 0.25
 
 class Detection(Instance):
     """One damage, in the photo's own pixels."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
     severity: LabelScore | None = Field(
         default=None,

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import socket
+import struct
 from collections.abc import Iterator
 from typing import Any
 
@@ -167,6 +169,24 @@ def test_a_client_that_leaves_while_it_waits(service: Service, accept: str) -> N
         until(lambda: left(service) == before + 1, "it is counted as one that left")
         until(lambda: service.waiting() == 0, "its photos are forgotten")
     assert len(service.control.computed) <= 4
+
+
+@pytest.mark.parametrize("large", [False, True], ids=["read", "in the socket"])
+def test_a_client_that_leaves_while_its_body_is_held_back(service: Service, large: bool) -> None:
+    """Of the small photos all is read; of the large ones the system tells that the connection was reset."""
+    before = left(service)
+    photo = encoded(np.full((600, 800, 3), 44, np.uint8), "BMP") if large else grey(44)
+    body = part(photo) * 24
+    with service.control.hold():
+        with service.connect() as client:
+            head = request(f"{BOUNDARY}\r\nContent-Length: {2 * len(body)}", path=PATH)
+            client.settimeout(1)  # as long as it takes until the sender is stopped
+            with contextlib.suppress(TimeoutError):
+                client.sendall(head + body)
+            until(lambda: there(service) == 4, "as many photos are there as are worked on")
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        until(lambda: left(service) == before + 1, "it is counted as one that left")
+        until(lambda: service.waiting() == 0, "its photos are forgotten, while none is done")
 
 
 def test_a_part_that_never_ends_is_under_the_limit_of_the_claim(service: Service) -> None:

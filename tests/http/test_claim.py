@@ -12,13 +12,14 @@ from pydantic import BaseModel
 from starlette.types import Message
 
 from app.claims import WINDOW
+from app.connection import GONE
 from models.claim.rollup import Claim, claim
 from models.claim.sight import Sight
 from models.join import Join
 from models.language import Language
 from tests.asgi import FILE, FORM, LEAVES, Answer, chunked, form_body, talk, unfinished
 from tests.fakes import Brightness, BrightnessAnswer, Finder, photo, reader
-from tests.gateway import application, problem, reached, running, serving, until
+from tests.gateway import JPEG, application, problem, reached, running, serving, until
 
 pytestmark = pytest.mark.anyio
 
@@ -276,6 +277,43 @@ async def test_a_body_that_stalls_is_refused() -> None:
         assert answer.headers["connection"] == "close"
 
 
+async def test_more_claims_than_may_be_are_refused_unread() -> None:
+    """The second comes while the first is held; a third after it has ended."""
+    predictor = Brightness()
+    app = application(predictor, max_claims=1)
+    async with running(app) as client:
+        release = predictor.wait_prepare = threading.Event()
+        first = asyncio.create_task(asked(app, chunked(*_each(2))))
+        await reached(predictor.preparing)
+        for headers in ({}, EVENTS):
+            second = await asked(app, chunked(*_each(2)), headers)
+            assert (second.status, second.json()["code"]) == (503, "overloaded")
+            assert int(second.headers["retry-after"]) >= 1
+            assert second.taken == 0
+        counted = 'carlens_http_rejected_total{reason="full",route="/v1/inspect/claim"} 2.0'
+        assert counted in (await client.get("/metrics")).text
+        single = asyncio.create_task(client.post("/v1/brightness", content=grey(9), headers=JPEG))
+        release.set()
+        assert (await single).status_code == 200, "single photos are no claims"
+        assert codes((await first).json()) == [None, None]
+        assert (await asked(app, chunked(*_each(2)))).status == 200
+
+
+@pytest.mark.parametrize("end", ["deadline", "leaves", "malformed"])
+async def test_a_claim_that_ended_badly_leaves_its_place(end: str) -> None:
+    predictor = Brightness()
+    app = application(predictor, max_claims=1)
+    bad: dict[str, Any] = {
+        "deadline": unfinished(*_each(2)[:1]),
+        "leaves": [*unfinished(*_each(2)[:1]), LEAVES],
+        "malformed": chunked(form_body((FILE, grey(1)))[:-4]),
+    }
+    async with running(app):
+        await asked(app, bad[end], {"X-Deadline-Ms": "300"} if end == "deadline" else {})
+        await _quiet(app)
+        assert codes((await asked(app, chunked(*_each(2)))).json()) == [None, None]
+
+
 def _each(count: int) -> list[bytes]:
     parts = [form_body((FILE, grey(10 + number))).removesuffix(b"--carBOUNDARY--\r\n") for number in range(count)]
     return [*parts, b"--carBOUNDARY--\r\n"]
@@ -350,6 +388,25 @@ async def test_a_client_that_leaves_while_it_sends_stops_the_work() -> None:
         release.set()
         await _quiet(app)
         left = 'carlens_http_requests_total{method="POST",route="/v1/inspect/claim",status="499"} 2.0'
+        assert left in (await client.get("/metrics")).text
+
+
+async def test_a_client_that_leaves_while_its_body_is_held_back_stops_the_work() -> None:
+    """Nobody receives then: the server says that the connection has closed, before any photo is done."""
+    predictor, gone = Brightness(), asyncio.Event()
+    app = application(predictor)
+    async with running(app) as client:
+        release = predictor.wait_prepare = threading.Event()
+        parts, extensions = _each(WINDOW + 5), {GONE: gone}
+        asking = asyncio.create_task(asked(app, unfinished(*parts[:-1]), EVENTS, extensions=extensions))
+        await reached(predictor.preparing)
+        gone.set()
+        answer = await asyncio.wait_for(asking, 30)
+        assert answer.status is None
+        assert predictor.rows == 0
+        release.set()
+        await _quiet(app)
+        left = 'carlens_http_requests_total{method="POST",route="/v1/inspect/claim",status="499"} 1.0'
         assert left in (await client.get("/metrics")).text
 
 

@@ -76,6 +76,20 @@ async def test_a_browser_keeps_the_page_and_asks_whether_it_changed() -> None:
 
 
 @pytest.mark.anyio
+async def test_the_page_is_in_the_language_that_the_browser_asks_for() -> None:
+    tags = {}
+    async with serving(Brightness()) as client:
+        for accept, code in (("de-AT,de;q=0.9,en;q=0.8", "de"), ("fr,en;q=0.5", "en"), ("fr", "en"), ("", "en")):
+            response = await client.get("/", headers={"Accept-Language": accept})
+            assert response.headers["content-language"] == code, accept
+            assert response.headers["vary"] == "Accept-Language"
+            assert f'<html lang="{code}">' in response.text
+            tags[code] = response.headers["etag"]
+        other = {"Accept-Language": "en", "If-None-Match": tags["de"]}
+        assert (await client.get("/", headers=other)).status_code == 200, "a page in another language is another page"
+
+
+@pytest.mark.anyio
 async def test_what_is_not_there_is_a_problem_here_too() -> None:
     async with serving(Brightness()) as client:
         for path in ("/page/assets/none.js", "/page/assets/..%2fmain.py", "/page/assets/", "/page"):
@@ -144,7 +158,7 @@ def test_the_page_has_the_colours_of_the_pictures(made: Any, answer: Callable[[l
 
 
 def test_the_page_is_small() -> None:
-    assert sum(path.stat().st_size for path in page.FOLDER.iterdir()) < 110 * 1024
+    assert sum(path.stat().st_size for path in page.FOLDER.iterdir()) < 120 * 1024
 
 
 def test_every_file_says_first_what_it_is_for_and_is_short() -> None:

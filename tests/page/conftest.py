@@ -62,13 +62,13 @@ class Seen:
         self.page.locator("#files").set_input_files([dict(one) for one in files])
 
     def answered(self) -> None:
-        """Waits until the photo on view has its answer, and the fainter finds are there too."""
+        """Waits until the photo on view has its answer and its picture."""
         self.page.locator("#answer .times").wait_for()
         self.settled()
 
     def settled(self) -> None:
-        """Waits for what the page still asks in the background."""
-        self.page.locator("#layers[aria-busy]").wait_for(state="detached")
+        """Waits until the picture is there, or that there is none."""
+        self.page.locator("#stage[aria-busy]").wait_for(state="detached")
 
     def texts(self, selector: str) -> list[str]:
         return [str(text).strip() for text in self.page.locator(selector).all_inner_texts()]

@@ -23,7 +23,7 @@ def shoot(url: str, target: Path = TARGET) -> None:
         page.goto(url)
         page.get_by_role("button", name="Try this drawing").click()
         page.locator("#answer .times").wait_for(timeout=120_000)
-        page.locator("#layers[aria-busy]").wait_for(state="detached")
+        page.locator("#stage[aria-busy]").wait_for(state="detached")
         page.get_by_role("slider").fill("50")
         page.get_by_role("checkbox", name="Parts").check()
         page.locator("h1").click()  # so that nothing has the focus

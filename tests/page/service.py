@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from app.server import Server, configured
 from app.settings import Settings
 from models.answers import Box, PolygonMask, RegionRead, Scored
 from models.drawing import Drawn
+from models.masks import Mask
 from models.photo import Header, Photo, Region
 from models.predictor import Arrays, Card, Licence, Options, Predictor, Specification, Tensor
 from models.predictors.attributes import AttributesAnswer
@@ -87,6 +89,15 @@ def instance(of: type[Instance], header: Header, label: str, score: float, place
 
 class FoundThings(Fixed):
     """What finds instances: those over `min_score`, or over their label's threshold."""
+
+    def __init__(self, name: str, summary: str, answer: type[BaseModel], options: type[Options] = Options) -> None:
+        super().__init__(name, summary, answer, options)
+        legend = {label: self.color(number) for number, label in enumerate(self.labels)}
+        self.specification = replace(self.specification, legend=legend)
+
+    def masks(self, answer: Any) -> list[Mask]:
+        found: list[Any] = [*(answer.detections if isinstance(answer, DamageAnswer) else answer.parts)]
+        return [Mask(one.label, one.score, one.mask.polygons) for one in found]
 
     def kept(self, found: list[Any], options: InstancesOptions) -> list[Any]:
         least = options.min_score
@@ -173,7 +184,7 @@ class RustAnswer(BaseModel):
 class FakeRust(Fixed):
     def answer(self, color: str, header: Header, region: Region, options: Any) -> RustAnswer:
         return RustAnswer(
-            rusty=True, stage=Scored(label="deep_rust", score=0.8, scores={"deep_rust": 0.8, "none": 0.2})
+            rusty=True, stage=Scored(label="deep_rust", score=0.8, scores={"deep_rust": 0.8, "sound": 0.2})
         )
 
 

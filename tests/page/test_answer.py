@@ -55,7 +55,14 @@ def test_the_time_is_told_by_task(seen: Seen) -> None:
     seen.answered()
     seen.page.get_by_text("Where the time went").click()
     rows = seen.texts(".times tr")
-    assert [row.split("\t")[0] for row in rows] == ["Attributes", "Car details", "Damage", "Parts", "Rust", "Severity"]
+    assert [row.split("\t")[0] for row in rows] == [
+        "Colour, type and view",
+        "Make and model",
+        "Damage",
+        "Parts",
+        "Rust",
+        "How bad it looks",
+    ]
     assert all(re.search(r"\d (ms|s)$", row) for row in rows)
 
 
@@ -75,7 +82,7 @@ def test_what_is_likely_and_not_sure_is_called_so(seen: Seen) -> None:
         told["results"]["damage"] |= {"damaged": False, "damaged_score": 0.61}
         route.fulfill(json=told)
 
-    seen.page.route("**/v1/inspect", unsure)
+    seen.page.route("**/v1/inspect?*", unsure)
     seen.send(jpeg())
     seen.answered()
     assert seen.texts(".verdict") == ["Perhaps damaged"]
@@ -130,14 +137,14 @@ def test_the_fainter_ones_are_a_click_away(seen: Seen) -> None:
     assert seen.drawn() == ["crack", "dent", "scratch"]
 
 
-def test_another_layer_is_asked_for_what_is_faint_once_it_is_on(seen: Seen) -> None:
+def test_one_request_is_enough_for_all_layers_and_all_scores(seen: Seen) -> None:
     seen.send(jpeg())
     seen.answered()
-    assert seen.requests == ["POST /v1/inspect", "POST /v1/damage?min_score=0.2&max_detections=100"]
     seen.page.get_by_role("checkbox", name="Parts 2").check()
-    seen.settled()
     assert seen.drawn() == ["dent", "hood", "scratch", "wheel"]
-    assert seen.requests[2:] == ["POST /v1/parts?min_score=0.2&max_detections=100"]
+    seen.page.get_by_role("slider", name="Show").fill("20")
+    assert seen.drawn() == ["crack", "dent", "hood", "scratch", "wheel"]
+    assert seen.requests == ["POST /v1/inspect?min_score=0.2"]
 
 
 def test_the_colours_are_those_of_the_services_pictures(seen: Seen) -> None:

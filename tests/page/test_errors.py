@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -81,6 +82,31 @@ def test_the_service_is_gone(visit: Callable[..., Seen], tmp_path: Path) -> None
     assert "Try again in a moment" in said
 
 
+def test_the_service_stops_in_the_middle_of_a_claim_and_comes_back(visit: Callable[..., Seen], tmp_path: Path) -> None:
+    """It is killed as the photos come; each says so, and the whole can be had once it is there again."""
+    with serving(tmp_path / "log") as (url, process):
+        seen = visit(url)
+        seen.open()
+
+        def die(route: Any) -> None:
+            process.kill()
+            process.wait(30)
+            route.continue_()
+
+        seen.page.route("**/v1/inspect/claim?*", die)
+        seen.send(jpeg("one.jpg"), jpeg("two.jpg"))
+        assert "The service cannot be reached" in told(seen)
+        seen.page.locator(".thumb.looking").first.wait_for(state="detached")
+        assert seen.page.locator(".thumb.failed").count() == 2
+    seen.page.unroute("**/v1/inspect/claim?*")
+    with serving(tmp_path / "log", port=urlsplit(url).port):
+        seen.page.get_by_role("button", name="Try again").click()
+        seen.answered()
+        seen.page.get_by_role("button", name="Sum up 2 photos").click()
+        seen.page.get_by_role("region", name="All photos together").get_by_text("Audi TTS Coupe 2012").first.wait_for()
+    assert seen.page.locator(".thumb.answered").count() == 2
+
+
 def test_a_service_that_is_busy_says_when_to_come_again(seen: Seen) -> None:
     problem = {
         "code": "overloaded",
@@ -90,17 +116,17 @@ def test_a_service_that_is_busy_says_when_to_come_again(seen: Seen) -> None:
         "request_id": "x",
     }
     headers = {"Retry-After": "7", "Content-Type": "application/problem+json"}
-    seen.page.route("**/v1/inspect", lambda route: route.fulfill(status=503, json=problem, headers=headers))
+    seen.page.route("**/v1/inspect?*", lambda route: route.fulfill(status=503, json=problem, headers=headers))
     seen.send(jpeg())
     assert "The service is busy" in told(seen)
     assert "Try again in 7 seconds" in told(seen)
-    seen.page.unroute("**/v1/inspect")
+    seen.page.unroute("**/v1/inspect?*")
     seen.page.get_by_role("button", name="Try again").click()
     seen.answered()
 
 
 def test_what_a_proxy_says_in_its_own_way_is_told_too(seen: Seen) -> None:
-    seen.page.route("**/v1/inspect", lambda route: route.fulfill(status=413, body="<html>413</html>"))
+    seen.page.route("**/v1/inspect?*", lambda route: route.fulfill(status=413, body="<html>413</html>"))
     seen.send(jpeg())
     assert "Something between you and the service does not let it through" in told(seen)
 

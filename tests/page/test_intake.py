@@ -37,7 +37,8 @@ def halves(width: int, height: int, kind: str, **save: Any) -> bytes:
 
 def test_the_empty_page_says_what_it_is_for(seen: Seen) -> None:
     assert seen.page.get_by_role("heading", level=1).inner_text() == "See what a photo says about the car"
-    assert "Damage on a car" in seen.texts("#served li")
+    assert "Damage on a car: where, what, and its outline" in seen.texts("#served li")
+    assert "Rust, by weights of one's own" in seen.texts("#served li"), "what the page does not know says it itself"
     assert seen.texts("#terms") == ["The weights of the models: Apache-2.0."]
     assert not seen.page.locator("#look").is_visible()
 
@@ -60,6 +61,7 @@ def test_dropped(seen: Seen) -> None:
     assert seen.page.locator("body.dragging").count() == 0
     seen.answered()
     assert seen.page.get_by_role("heading", name="dropped.jpg").is_visible()
+    assert seen.drawn() == ["dent", "scratch"]
 
 
 def test_pasted(seen: Seen) -> None:
@@ -67,6 +69,7 @@ def test_pasted(seen: Seen) -> None:
     transfer(seen, jpeg("pasted.jpg")).evaluate(script)
     seen.answered()
     assert seen.page.get_by_role("heading", name="pasted.jpg").is_visible()
+    assert seen.drawn() == ["dent", "scratch"]
 
 
 def test_taken_with_the_phones_camera(visit: Callable[..., Seen], service: str) -> None:

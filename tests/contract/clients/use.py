@@ -14,6 +14,8 @@ from carlens_client.api.pictures import annotate_damage, mask_damage
 from carlens_client.api.predictions import inspect_photo, predict_attributes, predict_damage
 from carlens_client.models import (
     Box,
+    ClaimPhoto,
+    ClaimTold,
     DamageEnvelope,
     Detection,
     InspectEnvelope,
@@ -30,7 +32,7 @@ from carlens_client.models import (
     State,
 )
 from carlens_client.types import File
-from httpx import Timeout
+from httpx import Timeout, post
 
 
 def form(photo: bytes) -> PhotoForm:
@@ -85,6 +87,27 @@ def everything(client: AuthenticatedClient, photo: bytes) -> str:
     device_ms: float = answer.timings_ms.tasks["damage"].device
     assert device_ms > 0
     return line
+
+
+def claim(url: str, photo: bytes) -> list[int]:
+    """The events of a claim, decoded by the types that the document names for them; views covered are returned."""
+    files = [("file", ("front.jpg", photo)), ("file", ("none.jpg", b"no photo"))]
+    stream = post(f"{url}/v1/inspect/claim", files=files, headers={"Accept": "text/event-stream"}, timeout=60).text
+    blocks = [block.split("\n") for block in stream.split("\n\n")[:-1] if not block.startswith(":")]
+    events = [(name.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for name, data in blocks]
+    photos = {one.index: one for one in (ClaimPhoto.from_dict(data) for name, data in events if name == "photo")}
+    problem: ProblemDetails | None = photos[1].problem
+    assert problem is not None
+    assert problem.code == "unsupported_media_type"
+    assert photos[0].image is not None
+    width: int = photos[0].image.width
+    assert width > 0
+    told = ClaimTold.from_dict(next(data for name, data in events if name == "claim"))
+    damaged: bool | None = told.claim.damaged
+    assert damaged is not None
+    assert told.complete
+    assert told.claim.views is not None
+    return [index for indices in told.claim.views.covered.additional_properties.values() for index in indices]
 
 
 def problems(client: AuthenticatedClient, photo: bytes) -> dict[str, int]:
@@ -144,6 +167,7 @@ def main(url: str, path: str) -> None:
         "problems": problems(client, photo),
         "picture": picture.payload.read(2).hex(),
         "masks": masks.payload.read(4).hex(),
+        "claim": claim(url, photo),
     }
     print(json.dumps(told))  # noqa: T201
 

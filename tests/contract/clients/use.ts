@@ -110,6 +110,28 @@ async function bytes(call: "/v1/damage/annotated" | "/v1/damage/masks", count: n
   return Buffer.from(await picture.slice(0, count).arrayBuffer()).toString("hex");
 }
 
+/** The events of a claim, decoded by the types that the document names for them. */
+async function claim(): Promise<string[]> {
+  const body = new FormData();
+  body.append("file", photo, "front.jpg");
+  body.append("file", new Blob(["no photo"]), "none.jpg");
+  const headers = { Accept: "text/event-stream" };
+  const text = await (await fetch(`${url}/v1/inspect/claim`, { method: "POST", body, headers })).text();
+  const blocks = text.split("\n\n").slice(0, -1).filter((block) => !block.startsWith(":"));
+  const data = (name: string) =>
+    blocks.filter((block) => block.startsWith(`event: ${name}\n`)).map((block) => block.split("\ndata: ")[1] ?? "");
+  const photos = data("photo").map((one) => JSON.parse(one) as Schemas["ClaimPhoto"]);
+  const codes: (string | undefined)[] = [0, 1].map((index) => photos.find((one) => one.index === index)?.problem?.code);
+  assert.deepEqual(codes, [undefined, "unsupported_media_type"]);
+  const width: number | undefined = photos.find((one) => one.index === 0)?.image?.width;
+  assert(width);
+  const [told] = data("claim").map((one) => JSON.parse(one) as Schemas["ClaimTold"]);
+  assert(told?.complete);
+  const missing: string[] | undefined = told.claim.views?.missing;
+  assert(missing);
+  return missing;
+}
+
 const models = await client.GET("/v1/models");
 const card = models.data?.models.find((one) => one.name === "damage");
 const figure: number | undefined = card?.figures["box_ap50"];
@@ -122,5 +144,6 @@ const told = {
   problems: await problems(),
   picture: await bytes("/v1/damage/annotated", 2),
   masks: await bytes("/v1/damage/masks", 4),
+  claim: await claim(),
 };
 console.log(JSON.stringify(told));

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from starlette.requests import Request
 from starlette.types import Message, Scope
 
+from app import events
 from app.errors import ClientGone, Overloaded, Problem
 from app.events import EventStream, Put, wanted
 
@@ -14,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize(
-    ("accept", "events"),
+    ("accept", "named"),
     [
         ("text/event-stream", True),
         ("text/event-stream, */*;q=0.1", True),
@@ -26,8 +28,8 @@ pytestmark = pytest.mark.anyio
         ("", False),
     ],
 )
-def test_events_are_for_who_names_them(accept: str, events: bool) -> None:
-    assert wanted(accept) is events
+def test_events_are_for_who_names_them(accept: str, named: bool) -> None:
+    assert wanted(accept) is named
 
 
 async def sent(work: Callable[[Put], Awaitable[None]]) -> tuple[list[Message], Scope]:
@@ -84,6 +86,50 @@ async def test_an_event_is_sent_before_the_next_one_is_there() -> None:
     scope: Scope = {"type": "http", "state": {"request_id": "abc"}, "headers": []}
     await EventStream(Request(scope), work)(scope, Request(scope).receive, send)
     assert len(taken) == 4
+
+
+async def test_silence_is_broken_by_comments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock is the event loop's; without patience a comment comes as soon as nothing else does."""
+    monkeypatch.setattr(events, "KEEP_ALIVE_S", 0.0)
+    enough, taken = asyncio.Event(), list[bytes]()
+
+    async def work(put: Put) -> None:
+        await enough.wait()
+        put("photo", b"1")
+
+    async def send(message: Message) -> None:
+        taken.append(message.get("body", b""))
+        if taken.count(events.COMMENT) == 3:
+            enough.set()
+
+    scope: Scope = {"type": "http", "state": {"request_id": "abc"}, "headers": []}
+    async with asyncio.timeout(30):
+        await EventStream(Request(scope), work)(scope, Request(scope).receive, send)
+    assert taken[0] == b"", "the answer has begun with the first of them"
+    assert taken[1:4] == [events.COMMENT] * 3
+    assert [one for one in taken[4:] if one != events.COMMENT] == [b"event: photo\ndata: 1\n\n", b""]
+
+
+async def test_no_comment_comes_where_events_do() -> None:
+    waits = list[float]()
+    loop = asyncio.get_running_loop()
+
+    async def work(put: Put) -> None:
+        for number in range(3):
+            put("photo", b"%d" % number)
+            await asyncio.sleep(0)
+
+    later = loop.call_later
+
+    def counted(delay: float, *rest: Any) -> asyncio.TimerHandle:
+        waits.append(delay)
+        return later(3600, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "call_later", counted)
+        (_, *body), _ = await sent(work)
+    assert waits == [events.KEEP_ALIVE_S] * 4, "the silence is counted anew from each event on"
+    assert not [one for one in body if one["body"] == events.COMMENT]
 
 
 async def test_what_fails_before_the_first_event_is_raised() -> None:

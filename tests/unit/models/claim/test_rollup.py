@@ -1,5 +1,7 @@
 """What all photos of a claim tell together."""
 
+from dataclasses import replace
+
 from models.answers import Scored
 from models.claim.rollup import Claim, ClaimDamage, claim
 from models.claim.sight import Sight
@@ -121,3 +123,9 @@ def test_damaged_is_what_a_photo_says_whatever_is_shown() -> None:
     assert told(sight(0, damage=sound), sight(1, damage=damages())).damaged is True
     assert told(sight(0, attributes=attributes())).damaged is None
     assert told(sight(0, attributes=attributes())).damages is None
+
+
+def test_what_is_not_sure_enough_for_its_class_does_not_count_however_much_is_shown() -> None:
+    shown = replace(sight(0, damage=damages("dent", "scratch")), sure={"dent": 0.5, "scratch": 0.99})
+    assert [one.label for one in told(shown).damages or []] == ["dent"]
+    assert [one.label for one in told(replace(shown, sure={})).damages or []] == ["dent", "scratch"]
