@@ -363,6 +363,15 @@ class Settings(BaseSettings):
         return each(self.replica_gpus, share)
 
     @property
+    def of_replicas(self) -> dict[str, list[str]]:
+        """The predictors that each setting of replicas names."""
+        return {
+            "replicas": list(self.scales),
+            "replica_cpus": list(self.cpus_of_replicas),
+            "replica_gpus": list(self.gpus_of_replicas),
+        }
+
+    @property
     def decoders(self) -> int:
         """Photos decoded at a time: `decode_threads`, or the cores this process may use."""
         if self.decode_threads:
