@@ -1,7 +1,6 @@
 """Every setting of the gateway once: its `CARLENS_…` environment variable, default, unit and reason."""
 
 import ipaddress
-import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,6 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app import sources
+from app.cores import cores
 from app.replicas import Scale, each, scale, share
 from models.backends import AUTO, NAMES
 
@@ -377,13 +377,6 @@ class Settings(BaseSettings):
         if self.decode_threads:
             return self.decode_threads
         return cores()
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _backends(text: str) -> dict[str, str]:

@@ -8,9 +8,10 @@ from rich.table import Table
 
 from app import keys, ports, replicas
 from app.commands.inside import choose, devices, fail, read_settings, running
+from app.cores import cores
 from app.limits import Limits
 from app.schemas import AnyPredictor
-from app.settings import Settings, cores
+from app.settings import Settings
 from models.registry import RegistryError
 
 COLUMNS = ("name", "state", "version", "weights", "backend", "device")

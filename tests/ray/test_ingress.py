@@ -64,25 +64,20 @@ def served(cluster: Nodes, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     ingress["ray_actor_options"]["num_cpus"] = 0.5
     (folder / "serve.yaml").write_text(yaml.safe_dump(config))
     command = Path(sys.executable).parent / "serve"
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            [command, "run", "--address", cluster.cluster.address, folder / "serve.yaml"],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
+    process = subprocess.Popen([command, "run", "--address", cluster.cluster.address, folder / "serve.yaml"])
     try:
         url = f"http://127.0.0.1:{port}"
-        asyncio.run(ready(url, process, folder / "log"))
+        asyncio.run(ready(url, process))
         yield url, token
     finally:
         process.terminate()
         process.wait(60)
 
 
-async def ready(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+async def ready(url: str, process: "subprocess.Popen[bytes]") -> None:
     async with asyncio.timeout(START_S), httpx.AsyncClient(base_url=url) as client:
         while True:
-            assert process.poll() is None, log.read_text()
+            assert process.poll() is None, "serve run has ended: run the test with -s"
             try:
                 if (await client.get("/health/ready")).status_code == 200:
                     return

@@ -391,6 +391,21 @@ def test_serve_on_ray_without_ray_says_what_to_install(
     assert 'pip install "carlens[ray]"' in err
 
 
+def test_predictors_keep_to_the_limit_of_their_container(
+    fakes: dict[str, AnyPredictor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {}
+
+    def build(*_: object, make: Any) -> None:
+        given.update(make.keywords)
+        raise typer.Exit(7)
+
+    monkeypatch.setattr(serve, "limited", lambda: 3)
+    monkeypatch.setattr(serve, "build", build)
+    assert run("serve", "--port", "0")[0] == 7
+    assert given["threads"] == 3
+
+
 def test_serve_on_ray_is_one_process(fakes: dict[str, AnyPredictor]) -> None:
     code, _, err = run("serve", "--port", "0", "--engine", "ray", "--workers", "2")
     assert (code, err.count("\n")) == (2, 1)
