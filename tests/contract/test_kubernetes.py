@@ -191,3 +191,9 @@ def test_the_queue_is_the_items_that_wait_on_average(tmp_path: Path) -> None:
     path = tmp_path / "queue.yml"
     path.write_text(yaml.safe_dump({"tests": [case]}))
     assert "SUCCESS" in promtool("test", "rules", path)
+
+
+def test_the_page_names_what_there_is(root: Path) -> None:
+    page = (root / "docker" / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"docker/kubernetes/(\w+)", page)) | set(re.findall(r"^\| `(\w+)/`", page, re.MULTILINE))
+    assert named == {path.name for path in FOLDER.iterdir()}
