@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -30,7 +31,9 @@ from ray.serve.schema import ServeDeploySchema
 
 from app.engines.figures import SILENT_S, Figures
 from app.engines.fleet import Order
+from app.engines.ingress import Ingress
 from app.engines.standing import Standing
+from app.metrics import Metrics
 from app.sums import Families
 
 pytestmark = [pytest.mark.anyio, pytest.mark.ray, pytest.mark.filterwarnings("ignore")]
@@ -186,6 +189,20 @@ def test_what_was_not_built_of_these_weights_is_not_served() -> None:
     for other in (Order("damage", None, "sha256:3", "cpu", 4), Order("parts", None, "sha256:1", "cpu", 4)):
         with pytest.raises(ValueError, match="put the same files on every node"):
             standing.deploy(other)
+
+
+async def test_health_tells_the_figures_and_fails_without_a_cluster() -> None:
+    told: list[str] = []
+    batcher, metrics = SimpleNamespace(alive=True), Metrics()
+    ingress = Ingress.__new__(Ingress)
+    ingress._name = "one"
+    ingress._gateway = SimpleNamespace(state=SimpleNamespace(batcher=batcher, metrics=metrics))  # type: ignore[assignment]
+    ingress._figures = SimpleNamespace(told=SimpleNamespace(remote=lambda name, _: told.append(name)))
+    await ingress.check_health()
+    assert told == ["one"]
+    batcher.alive = False
+    with pytest.raises(RuntimeError):
+        await ingress.check_health()
 
 
 def families(count: int, waiting: int) -> Families:
