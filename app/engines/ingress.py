@@ -23,6 +23,9 @@ from app.metrics import Metrics
 from app.settings import Settings
 from models.registry import discover, versions
 
+INGRESS, FIGURES = "carlens-ingress", "carlens-figures"
+"""Deployments beside the predictors', which have no dash in their names."""
+
 MANY = 1000
 """Requests that one ingress replica may have. Its own limits refuse long before that, with a reason; Serve would let
 those above wait unseen."""
@@ -49,9 +52,9 @@ def application(given: dict[str, Any]) -> Application:
         ]
     fleet = Fleet(settings, make)
     bound = {name: fleet.bound(order, name) for order in orders for name in [deployment_of(order)]}
-    figures = serve.deployment(Figures).options(name="figures", ray_actor_options={"num_cpus": 0}).bind()
+    figures = serve.deployment(Figures).options(name=FIGURES, ray_actor_options={"num_cpus": 0}).bind()
     ingress = serve.deployment(serve.ingress()(Ingress)).options(
-        name="ingress",
+        name=INGRESS,
         max_ongoing_requests=MANY,
         graceful_shutdown_timeout_s=settings.grace_s,
         health_check_period_s=HEALTH_PERIOD_S,

@@ -31,7 +31,7 @@ from ray.serve.schema import ServeDeploySchema
 
 from app.engines.figures import SILENT_S, Figures
 from app.engines.fleet import Order
-from app.engines.ingress import Ingress
+from app.engines.ingress import INGRESS, Ingress
 from app.engines.standing import Standing
 from app.metrics import Metrics
 from app.sums import Families
@@ -147,7 +147,7 @@ async def test_two_ingress_replicas_share_one_predictor_and_count_together(
         assert (await client.get("/v1/models/brightness")).status_code == 200
     assert len({process for process, _ in cluster.runs()}) == 1
     deployments = ray.serve.status().applications["carlens"].deployments
-    assert deployments["ingress"].replica_states == {"RUNNING": 2}
+    assert deployments[INGRESS].replica_states == {"RUNNING": 2}
     assert deployments["brightness"].replica_states == {"RUNNING": 1}
     asked = 'carlens_http_requests_total{method="GET",route="/v1/models/{name}",status="200"}'
     async with asyncio.timeout(60):
