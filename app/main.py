@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib import metadata
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from app import along, claim_schemas, errors, examples, headers, intake, locate, secured
+from app import along, claim_schemas, errors, examples, headers, intake, locate, replicas, secured
 from app.access import Access
 from app.batcher import Batcher
 from app.changes import Change, Outcome
@@ -62,6 +62,8 @@ TAGS = [
     {"name": "operation", "description": "Health and figures, for whoever runs the service."},
 ]
 
+Run = Callable[[Settings, Metrics], Engine]
+
 
 def create_app(
     settings: Settings | None = None,
@@ -70,11 +72,13 @@ def create_app(
     read_metrics: metrics_route.Read | None = None,
     make: Make | None = None,
     spread: changes.Spread | None = None,
+    run: Run | None = None,
 ) -> FastAPI:
     """The gateway as an ASGI app. Without `predictors`, those installed; `settings.predictors` chooses among them.
     Without `joins`, those installed; those that lack a predictor are left out. Without `read_metrics`, `/metrics` tells
     of this process alone. `make` makes a predictor anew from its files whenever it is to be loaded; without it those
-    given are loaded themselves. Without `spread`, a change of models is made in this process alone.
+    given are loaded themselves. Without `spread`, a change of models is made in this process alone. `run` makes what
+    runs the predictors; without it the settings say what.
 
     Raises what `discover` raises, and `ValueError` where two predictors do not fit together, the file of keys or the
     storage of rate limits cannot be used, or traces are wanted and cannot be had.
@@ -88,10 +92,11 @@ def create_app(
     else:
         served = {name: predictors[name] for name in choose(predictors, settings.predictors)}
     choose(served, settings.lazy or ())
+    replicas.check(settings.of_replicas, served)
     locate.check(served)
     ring = Keys(settings.keys_file) if settings.keys_file else None
     metrics = Metrics()
-    batcher = engine(settings, metrics)
+    batcher = (run or engine)(settings, metrics)
     shelf = Shelf(
         served,
         batcher,

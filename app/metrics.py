@@ -128,12 +128,13 @@ class Metrics:
 
     def serves(self, predictors: Iterable[str], device: str, queue_limit: int, ready: Callable[[str], bool]) -> None:
         """At start: what runs here, and a line for each predictor from the first scrape on, so that what was never
-        refused reads as 0."""
+        refused, or never waited, reads as 0."""
         build = Info("carlens_build", "What runs: versions, and the kind of device.", registry=self.registry)
         version, python = metadata.version("carlens"), platform.python_version()
         build.info({"version": version, "python": python, "device": device.partition(":")[0]})
         for name in predictors:
             self._depth.labels(name).set(0)
+            self._stages["queue"].labels(name)
             self._limit.labels(name).set(queue_limit)
             self._ready.labels(name).set_function(partial(ready, name))
             for reason in get_args(Reason):

@@ -1,9 +1,11 @@
 """How many replicas each predictor has, and what each of them takes, as the settings say it: `1-4,damage=2-8`."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
+
+from models.registry import RegistryError, choose
 
 T = TypeVar("T")
 
@@ -45,3 +47,14 @@ def each(text: str, read: Callable[[str], T]) -> dict[str, T]:
 def of(name: str, told: Mapping[str, T], default: T) -> T:
     """What holds for that predictor."""
     return told.get(name, told.get("", default))
+
+
+def check(told: Mapping[str, Iterable[str]], served: Iterable[str]) -> None:
+    """`told` has the predictors that each setting names. Raises `RegistryError` where one of them is not served, as its
+    replicas would silently be as many as all others have."""
+    there = list(served)
+    for setting, names in told.items():
+        try:
+            choose(there, filter(None, names))
+        except RegistryError as error:
+            raise RegistryError(f"CARLENS_{setting.upper()}: {error}") from None

@@ -1,7 +1,6 @@
 """Every setting of the gateway once: its `CARLENS_…` environment variable, default, unit and reason."""
 
 import ipaddress
-import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,6 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app import sources
+from app.cores import cores
 from app.replicas import Scale, each, scale, share
 from models.backends import AUTO, NAMES
 
@@ -370,18 +370,20 @@ class Settings(BaseSettings):
         return each(self.replica_gpus, share)
 
     @property
+    def of_replicas(self) -> dict[str, list[str]]:
+        """The predictors that each setting of replicas names."""
+        return {
+            "replicas": list(self.scales),
+            "replica_cpus": list(self.cpus_of_replicas),
+            "replica_gpus": list(self.gpus_of_replicas),
+        }
+
+    @property
     def decoders(self) -> int:
         """Photos decoded at a time: `decode_threads`, or the cores this process may use."""
         if self.decode_threads:
             return self.decode_threads
         return cores()
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _backends(text: str) -> dict[str, str]:

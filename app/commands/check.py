@@ -6,11 +6,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from app import keys, ports
+from app import keys, ports, replicas
 from app.commands.inside import choose, devices, fail, read_settings, running
+from app.cores import cores
 from app.limits import Limits
 from app.schemas import AnyPredictor
-from app.settings import Settings, cores
+from app.settings import Settings
+from models.registry import RegistryError
 
 COLUMNS = ("name", "state", "version", "weights", "backend", "device")
 
@@ -62,6 +64,10 @@ def check() -> None:
     settings = read_settings()
     guarded(settings)
     chosen = choose(settings)
+    try:
+        replicas.check(settings.of_replicas, chosen)
+    except RegistryError as error:
+        fail(str(error), 2)
     told = plan(settings)
     served, failed = asyncio.run(examine(settings, chosen))
     table = Table(*(column.capitalize() for column in COLUMNS))

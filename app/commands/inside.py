@@ -20,7 +20,11 @@ from app.settings import Settings
 from app.shelf import Make, Shelf
 from models import backends, registry
 
-OURSELVES = {"keys_file": None, "rate_per_key": None, "rate_per_address": None, "lazy": None, "engine": "process"}
+OURSELVES = {
+    **dict.fromkeys(("keys_file", "rate_per_key", "rate_per_address", "lazy")),
+    "engine": "process",
+    **{name: Settings.model_fields[name].default for name in ("replicas", "replica_cpus", "replica_gpus")},
+}
 
 
 def fail(message: str, code: int = 1) -> NoReturn:

@@ -13,10 +13,11 @@ from app import logs, ports
 from app.changes import Change
 from app.child import Child
 from app.commands.inside import build, choose, devices, fail, read_settings
+from app.cores import cores, limited
 from app.link import Said
 from app.main import maker
 from app.server import BACKLOG, FLUSH_S, Server, configured, leave, on_hangup, warn_of_exposure
-from app.settings import EngineName, LogLevel, Settings, cores
+from app.settings import EngineName, LogLevel, Settings
 from app.shares import Share, shares
 from app.supervisor import Supervisor
 from app.worker import work
@@ -110,7 +111,7 @@ def serve(
             code = supervise(settings, shares(count, shared, cores()), listener)
             raise typer.Exit(code)
         logs.start(settings)
-        application = build(settings, predictors, make=maker(settings))
+        application = build(settings, predictors, make=maker(settings, limited()))
         warn_of_exposure(settings, listener.getsockname()[0])
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, leave)

@@ -10,13 +10,15 @@ from uuid import uuid4
 
 import ray
 from ray import serve
+from ray.serve import Application
 from ray.serve.handle import DeploymentHandle
-from ray.serve.schema import ApplicationStatus, ReplicaState, ServeStatus
+from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, ReplicaState, ServeStatus
 
 from app.engines.replica import Replica
 from app.replicas import Scale, of
 from app.settings import Settings
 from app.shelf import Make
+from models.registry import AnyPredictor
 
 DEPLOYMENT = "predictor"
 
@@ -42,6 +44,13 @@ class Order:
     device: str
     largest: int
     """Items in its largest batch."""
+
+
+def order_of(settings: Settings, predictor: AnyPredictor, version: str | None) -> Order:
+    """Where the settings say that it shall run."""
+    what = predictor.specification
+    device = "cuda" if of(what.name, settings.gpus_of_replicas, 0.0) else "cpu"
+    return Order(what.name, version, predictor.card.weights, device, what.sizes_on(device)[-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +89,20 @@ class Fleet:
     def deploy(self, order: Order) -> str:
         """The name of the new application; its replicas are still to come."""
         application = f"{self._prefix}{order.name}.{uuid4().hex[:8]}"
+        target = self.bound(order)
+        (handle,) = serve.run_many(
+            [serve.RunTarget(target, application, route_prefix=None)], wait_for_applications_running=False
+        )
+        self._handles[application] = handle
+        return application
+
+    def bound(self, order: Order, deployment: str = DEPLOYMENT) -> Application:
+        """What Serve is to run: a deployment of that name."""
         room = self._settings.queue_limit + order.largest  # what may wait, and what a batch holds
         takes = self._takes(order)
         make = self._makers(max(1, int(takes["num_cpus"])))
-        bound = serve.deployment(Replica).options(
-            name=DEPLOYMENT,
+        made = serve.deployment(Replica).options(
+            name=deployment,
             max_ongoing_requests=room,
             ray_actor_options=takes,
             graceful_shutdown_timeout_s=self._settings.grace_s,
@@ -94,12 +112,7 @@ class Fleet:
             max_constructor_retry_count=TRIES,
             **self._scaling(order),
         )
-        target = bound.bind(make, order.name, order.version, order.weights, order.device, room, self._settings.stuck_s)
-        (handle,) = serve.run_many(
-            [serve.RunTarget(target, application, route_prefix=None)], wait_for_applications_running=False
-        )
-        self._handles[application] = handle
-        return application
+        return made.bind(make, order.name, order.version, order.weights, order.device, room, self._settings.stuck_s)
 
     def handle(self, application: str) -> DeploymentHandle:
         return self._handles[application]
@@ -153,11 +166,13 @@ class Fleet:
 
 
 def condition_of(status: ServeStatus) -> dict[str, Condition]:
-    found = {}
-    for name, application in status.applications.items():
-        deployment = application.deployments.get(DEPLOYMENT)
-        running = deployment.replica_states.get(ReplicaState.RUNNING, 0) if deployment else 0
-        failed = application.status == ApplicationStatus.DEPLOY_FAILED
-        told = deployment.message if deployment and deployment.message else application.message
-        found[name] = Condition(running, told if failed else None)
-    return found
+    return {name: condition(application, DEPLOYMENT) for name, application in status.applications.items()}
+
+
+def condition(application: ApplicationStatusOverview, name: str) -> Condition:
+    """How the deployment of that name is; one that is not there has no replicas."""
+    deployment = application.deployments.get(name)
+    running = deployment.replica_states.get(ReplicaState.RUNNING, 0) if deployment else 0
+    failed = application.status == ApplicationStatus.DEPLOY_FAILED
+    told = deployment.message if deployment and deployment.message else application.message
+    return Condition(running, told if failed else None)

@@ -14,8 +14,9 @@ from ray.exceptions import RayActorError
 from ray.serve.exceptions import DeploymentUnavailableError, ReplicaUnavailableError
 
 from app.device import Guarded, Observer
-from app.engines.fleet import Condition, Fleet, Makers, Order
+from app.engines.fleet import Condition, Fleet, Makers, Order, order_of
 from app.engines.replicated import Replicated
+from app.engines.standing import Standing
 from app.engines.wire import Refusal, Reply, Row
 from app.lane import (
     TRUSTED_S,
@@ -63,12 +64,12 @@ class RayEngine:
         makers: Makers,
         observer: Observer | None = None,
         clock: Callable[[], float] = time.monotonic,
-        fleet: Fleet | None = None,
+        fleet: Fleet | Standing | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._observer = Guarded(observer)
-        self._fleet = fleet or Fleet(settings, makers)
+        self._fleet: Fleet | Standing = fleet or Fleet(settings, makers)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="carlens-ray")
         self._lanes: list[Replicated] = []
         self._batches = weakref.WeakValueDictionary[tuple[str, int], Batch]()
@@ -104,13 +105,12 @@ class RayEngine:
         return self._clock() - min(times) if times else 0.0
 
     def bring(self, predictor: AnyPredictor, version: str | None) -> Lane:
-        what = predictor.specification
-        device = "cuda" if of(what.name, self._settings.gpus_of_replicas, 0.0) else "cpu"
+        what, order = predictor.specification, order_of(self._settings, predictor, version)
         wanted = of(what.name, self._settings.scales, Scale(1, 1)).least
-        lane = Replicated(predictor, what.inputs, what.sizes_on(device), wanted)
+        lane = Replicated(predictor, what.inputs, what.sizes_on(order.device), wanted, order.weights)
         lane.missing = f"0 of {wanted} replicas run"
         self._lanes.append(lane)
-        self._spawn(self._deploy(lane, Order(what.name, version, predictor.card.weights, device, lane.largest)))
+        self._spawn(self._deploy(lane, order))
         return lane
 
     def retire(self, lane: Lane) -> None:
@@ -233,6 +233,8 @@ class RayEngine:
             self._observe(lane)
             if not self._waits:
                 self._idle.set()
+        if reply.weights != lane.weights:  # a config is being changed, and this ingress is of the old one, or the new
+            raise NotServing("loading", f"{lane.name} is being replaced")
         self._learn(lane, reply)
         if isinstance(reply.outcome, Refusal):
             raise reply.outcome.error()

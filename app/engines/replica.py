@@ -55,6 +55,7 @@ class Replica:
                 "files on every node, then reload"
             )
         self._predictor = predictor
+        self._weights = weights
         self._runs = Runs()
         self._stuck_s = stuck_s
         # one that hangs goes on taking items: quick refusals would look like a short queue, and draw in more of them
@@ -84,7 +85,7 @@ class Replica:
             number = self._numbered.setdefault(batch, next(self._numbers))
             times = (answer.taken - came, batch.started - came, batch.ended - came)
             outcome = Row(answer.output, *times, number, batch.size)
-        return Reply(self._id, outcome, self._runs.take(), time.monotonic() - came)
+        return Reply(self._id, self._weights, outcome, self._runs.take(), time.monotonic() - came)
 
     async def check_health(self) -> None:
         """Raises where nothing can be answered any more. Serve starts another in its place; what waits here is then

@@ -12,14 +12,15 @@ from models.registry import AnyPredictor
 
 class Replicated(Lane):
     """One version of a predictor on all its replicas. `sent` are the items that have no answer yet, with when they
-    were sent; `wanted` replicas are to be there, `running` are."""
+    were sent; `wanted` replicas are to be there, `running` are. `weights` is what their rows are to be made with."""
 
     def __init__(
-        self, predictor: AnyPredictor, inputs: Mapping[str, Tensor], sizes: Sequence[int], wanted: int
+        self, predictor: AnyPredictor, inputs: Mapping[str, Tensor], sizes: Sequence[int], wanted: int, weights: str
     ) -> None:
         super().__init__(predictor.specification.name, predictor.load, predictor.run, inputs, sizes)
         self.predictor = predictor
         self.wanted = wanted
+        self.weights = weights
         self.running = 0
         self.application: str | None = None
         self.ask: DeploymentHandle | None = None

@@ -56,9 +56,10 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`replica` names who answered; `runs` are those since its last reply to anybody."""
+    """`replica` names who answered, with which `weights`; `runs` are those since its last reply to anybody."""
 
     replica: str
+    weights: str
     outcome: Row | Refusal
     runs: list[Run] = field(default_factory=list)
     seconds: float = 0.0

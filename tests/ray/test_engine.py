@@ -172,8 +172,8 @@ def unasked(threads: int) -> Any:
     raise AssertionError("nothing is made here")
 
 
-def reply(outcome: Row | Refusal | None = None, *runs: Run) -> Reply:
-    return Reply("one", outcome or Row(OUTPUT, 0.01, 0.02, 0.05, 7, 3), list(runs), 0.06)
+def reply(outcome: Row | Refusal | None = None, *runs: Run, weights: str = Brightness.card.weights) -> Reply:
+    return Reply("one", weights, outcome or Row(OUTPUT, 0.01, 0.02, 0.05, 7, 3), list(runs), 0.06)
 
 
 def died() -> ActorDiedError:
@@ -274,6 +274,14 @@ async def test_what_a_replica_refuses_is_raised_here() -> None:
         assert isinstance(failed, ItemFailed)
         assert "no such colour" in str(failed.__cause__)
         assert doubted == [stage.lane]
+
+
+async def test_a_row_of_other_weights_is_no_answer() -> None:
+    async with staged() as stage:
+        asking = stage.submit()
+        (await stage.called()).outcome.set_result(reply(weights="sha256:other"))
+        with pytest.raises(NotServing):
+            await asking
 
 
 async def test_what_the_handle_raises_fails_the_item_alone() -> None:

@@ -369,6 +369,17 @@ def test_serve_refuses_a_predictor_that_is_not_installed(
     assert "Traceback" not in err
 
 
+def test_replicas_of_a_predictor_that_is_not_there_are_a_wrong_setting(
+    fakes: dict[str, AnyPredictor], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CARLENS_REPLICAS", "1,plane=2")
+    for command in (["serve", "--port", "0"], ["check"]):
+        code, _, err = run(*command)
+        assert code == 2
+        assert err.startswith("carlens: CARLENS_REPLICAS: no predictor plane: installed are ")
+    assert run("predict", folder / "car.jpg")[0] == 0  # it has no replicas
+
+
 def test_serve_on_ray_without_ray_says_what_to_install(
     fakes: dict[str, AnyPredictor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -378,6 +389,21 @@ def test_serve_on_ray_without_ray_says_what_to_install(
     code, _, err = run("serve", "--port", "0", "--engine", "ray")
     assert (code, err.count("\n")) == (1, 1)
     assert 'pip install "carlens[ray]"' in err
+
+
+def test_predictors_keep_to_the_limit_of_their_container(
+    fakes: dict[str, AnyPredictor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {}
+
+    def build(*_: object, make: Any) -> None:
+        given.update(make.keywords)
+        raise typer.Exit(7)
+
+    monkeypatch.setattr(serve, "limited", lambda: 3)
+    monkeypatch.setattr(serve, "build", build)
+    assert run("serve", "--port", "0")[0] == 7
+    assert given["threads"] == 3
 
 
 def test_serve_on_ray_is_one_process(fakes: dict[str, AnyPredictor]) -> None:

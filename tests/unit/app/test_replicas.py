@@ -3,8 +3,11 @@
 import pytest
 from pydantic import ValidationError
 
+from app.main import create_app
 from app.replicas import Scale, each, of, scale, share
 from app.settings import Settings
+from models.registry import RegistryError
+from tests.fakes import Brightness
 
 
 def test_a_number_or_a_span() -> None:
@@ -35,3 +38,13 @@ def test_what_is_not_named_has_what_all_others_have() -> None:
 def test_settings_refuse_what_cannot_be_read(wrong: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
         Settings(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("setting", ["replicas", "replica_cpus", "replica_gpus"])
+def test_a_predictor_that_is_not_served_is_named_at_the_start(setting: str) -> None:
+    def made(text: str) -> None:
+        create_app(Settings(device="cpu", **{setting: text}), {"brightness": Brightness()}, [])  # type: ignore[arg-type]
+
+    made("1,brightness=2")
+    with pytest.raises(RegistryError, match=rf"CARLENS_{setting.upper()}: no predictor brighness: .* brightness"):
+        made("1,brighness=2")
