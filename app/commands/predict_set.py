@@ -86,4 +86,4 @@ def told(photos: int, before: int, bad: int, seconds: float, folder: Folder) -> 
     now = photos - before
     speed = f" {now} of them now, in {seconds:.1f} s with loading, {now / seconds:.1f} a second." if now else ""
     listed = f"; {bad} of them with problems, listed in {folder.path / BAD}" if bad else ""
-    return f"{photos} photos are answered in {folder.path}{listed}.{speed}"
+    return f"{photos} photos are done in {folder.path}{listed}.{speed}"

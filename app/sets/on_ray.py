@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import ray
 import ray.data
-from ray.exceptions import RayError
+from ray.exceptions import RayActorError, RayError
 
 from app.replicas import of
 from app.sets.order import Order, Shard
@@ -55,13 +55,21 @@ def answered(order: Order, shards: Sequence[Shard]) -> Iterator[tuple[Shard, byt
         for row in _rows(order, shards):
             yield by_number[row["number"]], row["part"]
     except RayError as error:
-        cause: BaseException = error
-        while (deeper := getattr(cause, "cause", None) or cause.__cause__) is not None:
-            cause = deeper
-        raise Stopped(str(cause) or type(cause).__name__) from error
+        raise Stopped(reason(error)) from error
     finally:
         if ours:
             ray.shutdown()
+
+
+def reason(error: RayError) -> str:
+    """Why it ended: the last line, as Ray tells where it was raised before that."""
+    _, stopped, text = str(error).rpartition(f"{Stopped.__name__}: ")
+    if stopped:
+        return text.strip()
+    last = str(error).strip().rpartition("\n")[2]
+    if isinstance(error, RayActorError):
+        return f"processes that answer photos die, of a photo or of too little memory; the last one: {last}"
+    return last
 
 
 def _rows(order: Order, shards: Sequence[Shard]) -> Iterator[dict[str, Any]]:

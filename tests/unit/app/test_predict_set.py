@@ -52,7 +52,7 @@ def test_a_folder_becomes_parquet_in_the_order_of_names(fake: AnyPredictor, tmp_
     files = write(tmp_path / "set", 5)
     code, out, err = run("predict", tmp_path / "set", "--out", tmp_path / "out", "--shard", "2")
     assert (code, out) == (0, "")
-    assert err.startswith(f"5 photos are answered in {tmp_path / 'out'}. 5 of them now")
+    assert err.startswith(f"5 photos are done in {tmp_path / 'out'}. 5 of them now")
     told = rows(tmp_path / "out")
     assert [row["file"] for row in told] == [str(path) for path in files]
     assert [brightness(row) for row in told] == [color(number) for number in range(5)]
@@ -79,7 +79,7 @@ def test_what_is_bad_is_listed_and_the_rest_is_answered(fake: Brightness, tmp_pa
     fake.mean = sighted
     code, _, err = run("predict", tmp_path / "list.csv", "--out", tmp_path / "out", "--shard", "3")
     assert code == 0
-    assert f"5 photos are answered in {tmp_path / 'out'}; 3 of them with problems, listed in" in err
+    assert f"5 photos are done in {tmp_path / 'out'}; 3 of them with problems, listed in" in err
     assert [(Path(one["file"]).name, one["task"], one["code"]) for one in bad(tmp_path / "out")] == [
         ("aa.jpg", "", "unsupported_media_type"),
         ("absent.jpg", "", "unreadable"),
@@ -147,7 +147,7 @@ def test_a_finished_set_is_not_answered_again(fake: Brightness, tmp_path: Path) 
     fake.rows = 0
     code, _, err = run(*asked)
     assert (code, fake.rows) == (0, 0)
-    assert err == f"3 photos are answered in {tmp_path / 'out'}.\n"
+    assert err == f"3 photos are done in {tmp_path / 'out'}.\n"
 
 
 @pytest.mark.parametrize(
