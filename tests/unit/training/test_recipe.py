@@ -128,7 +128,9 @@ def test_a_wrong_change_is_told_by_its_key(change: str, expected: str) -> None:
 
 @pytest.mark.parametrize("name", ["damages", "no/such/file.toml"])
 def test_an_unknown_recipe_tells_those_there_are(name: str) -> None:
-    with pytest.raises(ValueError, match="known are attributes, attributes_binary, attributes_fourth, attributes_second, "):
+    with pytest.raises(
+        ValueError, match="known are attributes, attributes_binary, attributes_fourth, attributes_second, "
+    ):
         read(name)
 
 
