@@ -44,7 +44,7 @@ format: $(VENV)/.dev ## Format the code and mend what ruff can
 lock: $(VENV)/.dev ## Compile the lock files anew from pyproject.toml (UPGRADE=1: newest versions)
 	$(LOCK) $(if $(UPGRADE),--upgrade) --extra gpu --output-file requirements-gpu.txt
 	$(LOCK) $(if $(UPGRADE),--upgrade) --extra cpu --constraint requirements-gpu.txt --output-file requirements.txt
-	$(LOCK) $(if $(UPGRADE),--upgrade) $(foreach extra,cpu gpu traces train dev,--extra $(extra)) \
+	$(LOCK) $(if $(UPGRADE),--upgrade) $(foreach extra,cpu gpu traces sets train dev,--extra $(extra)) \
 		--constraint requirements.txt --constraint requirements-gpu.txt --output-file requirements-dev.txt
 
 openapi: $(VENV)/.dev ## Write openapi/openapi.json from the code

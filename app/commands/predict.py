@@ -3,8 +3,8 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,28 +18,16 @@ from app.along import silent
 from app.commands.inside import choose, fail, read_settings, running
 from app.commands.summary import summary
 from app.schemas import AnyPredictor
-from app.settings import Settings
+from app.settings import EngineName, Settings
+from app.suffixes import SUFFIXES
 from models.backends import AUTO, NAMES
 from models.language import codes
 
 Vehicle = Literal["auto", "whole"]
+Form = Literal["parquet", "coco"]
 
-SUFFIXES = {
-    ".jpg",
-    ".jpeg",
-    ".jpe",
-    ".mpo",
-    ".png",
-    ".webp",
-    ".gif",
-    ".bmp",
-    ".tif",
-    ".tiff",
-    ".avif",
-    ".heic",
-    ".heif",
-}
-"""What is taken from a folder; a file that is named is always tried."""
+SHARD = 500
+"""Photos of a part: a kill costs two of them for each worker, and a hundred thousand photos make 200 files."""
 
 IN_FLIGHT = 8
 """Photos asked about at once: enough to fill batches, few enough to hold in memory."""
@@ -63,7 +51,7 @@ class Question:
     predictors: dict[str, AnyPredictor]
     tasks: list[str]
     headers: dict[str, str]
-    given: dict[str, str | float] = field(default_factory=dict)
+    given: Mapping[str, str | float] = field(default_factory=dict)
     drawings: dict[tuple[Path, str], Path] = field(default_factory=dict)
 
     def options(self, names: Iterable[str]) -> dict[str, str | float]:
@@ -210,9 +198,52 @@ def speed(question: Question, photos: int, loading: float, seconds: float) -> st
     )
 
 
+def as_question(
+    settings: Settings,
+    predictors: dict[str, AnyPredictor],
+    task: list[str] | None,
+    given: Mapping[str, str | float],
+    language: str,
+) -> Question:
+    """What is asked of every photo, or the option that is wrong."""
+    unasked = silent(predictors)
+    if unfit := [name for name in task or [] if name in unasked]:
+        raise typer.BadParameter(f"{', '.join(unfit)} only completes another's answer", param_hint="--task")
+    tasks = [name for name in dict.fromkeys(task or predictors) if name not in unasked]
+    if language not in codes():
+        raise typer.BadParameter(f"{language!r} is none of {', '.join(codes())}", param_hint="--language")
+    headers = {
+        "content-type": "application/octet-stream",
+        "x-deadline-ms": str(settings.max_deadline_ms),
+        "accept-language": language,
+    }
+    question = Question(predictors, tasks, headers, given)
+    for name in given:
+        if name not in question.options(tasks):
+            hint = f"--{name.replace('_', '-')}"
+            raise typer.BadParameter("none of these predictors has that option", param_hint=hint)
+    return question
+
+
+def named(given: list[str]) -> list[Path]:
+    """The photos that were named, or lie in folders that were."""
+    for name in given:
+        if not Path(name).exists():
+            raise typer.BadParameter(f"{name!r} does not exist", param_hint="PHOTO")
+    files = list(dict.fromkeys(expand(Path(name) for name in given)))
+    if not files:
+        raise typer.BadParameter("there is no photo in these folders", param_hint="PHOTO")
+    return files
+
+
 def predict(
     photos: Annotated[
-        list[Path], typer.Argument(exists=True, metavar="PHOTO...", help="Photos, or folders of photos.")
+        list[str],
+        typer.Argument(
+            metavar="PHOTO...",
+            help="Photos, or folders of photos. With --out also quoted patterns, CSV or Parquet files of paths, and "
+            "URLs of object stores.",
+        ),
     ],
     task: Annotated[
         list[str] | None,
@@ -238,39 +269,44 @@ def predict(
         ),
     ] = None,
     language: Annotated[str, typer.Option(help=f"Language of the summary: {', '.join(codes())}.")] = codes()[0],
+    out: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, metavar="DIR", help="Keep the answers as Parquet there; goes on where it ended."),
+    ] = None,
+    form: Annotated[
+        Form, typer.Option("--format", help="With --out: write coco.json of what was found beside the Parquet, too.")
+    ] = "parquet",
+    engine: Annotated[
+        EngineName | None,
+        typer.Option(help="With --out: answer here, or on a Ray cluster (CARLENS_ENGINE). Default: process."),
+    ] = None,
+    shard: Annotated[int, typer.Option(min=1, max=100_000, help="With --out: photos of each Parquet file.")] = SHARD,
 ) -> None:
     """Answer questions about photos here, without a server.
 
     Exit code 0 where every photo was answered, 1 where some were not (a line on stderr says why), 2 on wrong usage.
+    With --out photos that cannot be answered are listed in DIR/bad.csv, and the exit code is 0 all the same.
     """
-    settings = read_settings(backend=backend)
+    settings = read_settings(backend=backend, engine=engine)
     predictors = choose(settings, task)
-    unasked = silent(predictors)
-    if unfit := [name for name in task or [] if name in unasked]:
-        raise typer.BadParameter(f"{', '.join(unfit)} only completes another's answer", param_hint="--task")
-    asked = {name: predictors[name] for name in dict.fromkeys(task or predictors) if name not in unasked}
-    files = list(dict.fromkeys(expand(photos)))
-    if not files:
-        raise typer.BadParameter("there is no photo in these folders", param_hint="PHOTO")
-    drawings = name_drawings(files, asked, save_annotated) if save_annotated else {}
-    if language not in codes():
-        raise typer.BadParameter(f"{language!r} is none of {', '.join(codes())}", param_hint="--language")
-    headers = {
-        "content-type": "application/octet-stream",
-        "x-deadline-ms": str(settings.max_deadline_ms),
-        "accept-language": language,
-    }
-    options = {"min_score": min_score, "vehicle": vehicle}
-    given: dict[str, str | float] = {name: value for name, value in options.items() if value is not None}
-    question = Question(predictors, list(asked), headers, given, drawings)
-    for name in given:
-        if name not in question.options(asked):
-            hint = f"--{name.replace('_', '-')}"
-            raise typer.BadParameter("none of these predictors has that option", param_hint=hint)
+    given = {name: value for name, value in (("min_score", min_score), ("vehicle", vehicle)) if value is not None}
+    question = as_question(settings, predictors, task, given, language)
+    if out:
+        if save_annotated or as_json:
+            raise typer.BadParameter("goes without --save-annotated and --json", param_hint="--out")
+        from app.commands.predict_set import predict_set
+
+        predict_set(settings, photos, question, language, out, form, shard)
+        return
+    if engine or form != "parquet":
+        raise typer.BadParameter("is missing: --engine and --format go with it", param_hint="--out")
+    files = named(photos)
     if save_annotated:
+        asked = {name: predictors[name] for name in question.tasks}
+        question = replace(question, drawings=name_drawings(files, asked, save_annotated))
         save_annotated.mkdir(parents=True, exist_ok=True)
     outcomes = asyncio.run(report(settings, files, question, as_json))
     if not as_json and any(outcome.answer for outcome in outcomes):
-        Console().print(as_table(outcomes, asked))
+        Console().print(as_table(outcomes, question.tasks))
     if any(outcome.failures for outcome in outcomes):
         raise typer.Exit(1)

@@ -113,10 +113,10 @@ def imported(folder: Path) -> Iterator[tuple[Path, str]]:
 @pytest.mark.parametrize(
     ("package", "extras"),
     [
-        ("app", ["traces", "ray"]),
+        ("app", ["traces", "ray", "sets"]),
         ("models", ["cpu", "gpu"]),
         ("training", ["train", "int8"]),
-        ("tests", ["traces", "train", "dev"]),
+        ("tests", ["traces", "sets", "train", "dev"]),
     ],
 )
 def test_what_is_imported_is_declared(root: Path, package: str, extras: list[str]) -> None:
