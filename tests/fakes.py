@@ -89,7 +89,7 @@ class Brightness(Predictor[RegionOptions, BrightnessAnswer]):
         self.specification = Specification(**{**given, **changes})
         self.fail_load: Exception | None = None
         self.fail_prepare: Exception | None = None
-        self.fail_run: Exception | None = None
+        self.fail_run: BaseException | None = None
         self.fail_finish: Exception | None = None
         self.fail_draw: Exception | None = None
         self.mean: Callable[[float], float] = float
@@ -175,7 +175,7 @@ class Finder(Predictor[Options, FinderAnswer]):
         }
         self.specification = Specification(**{**given, **changes})
         self.boxes = list(boxes)
-        self.fail_run: Exception | None = None
+        self.fail_run: BaseException | None = None
         self.fail_regions: Exception | None = None
         self.fail_complete: Exception | None = None
         self.wait_finish: threading.Event | None = None
@@ -309,7 +309,7 @@ def _wait(event: threading.Event | None) -> None:
         raise TimeoutError("the test never let go")
 
 
-def _fail(error: Exception | None) -> None:
+def _fail(error: BaseException | None) -> None:
     if error is not None:
         raise error
 

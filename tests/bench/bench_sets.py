@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from app.cores import cores
 from app.locate import scale_for
-from app.settings import cores
 from models.photo import Limits, decode, read_header, whole
 from models.predictor import VehicleOptions
 from models.registry import AnyPredictor, discover

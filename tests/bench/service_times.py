@@ -16,8 +16,8 @@ from pathlib import Path
 import httpx
 import numpy as np
 
+from app.cores import cores
 from app.locate import scale_for
-from app.settings import cores
 from models.backends import resolve_device
 from models.photo import Limits, decode, read_header, whole
 from models.registry import discover
