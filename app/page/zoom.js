@@ -105,8 +105,6 @@ export class Zoom {
     frame.addEventListener("pointermove", (event) => this.moved(event));
     for (const end of ["pointerup", "pointercancel"])
       frame.addEventListener(end, (event) => this.fingers.delete(event.pointerId));
-    // What ends a drag is no click on a find.
-    frame.addEventListener("click", (event) => this.dragged && event.stopPropagation(), { capture: true });
     // Two fingers on a trackpad come as a wheel with Ctrl; the wheel alone scrolls the page.
     const wheel = (event) => {
       if (!event.ctrlKey) return;
@@ -133,6 +131,7 @@ export class Zoom {
     const far = Math.hypot(event.clientX - finger.from[0], event.clientY - finger.from[1]) > STILL;
     if (!this.dragged && (far || before)) {
       this.dragged = true;
+      // What is captured ends in no click on a find.
       for (const id of this.fingers.keys()) this.frame.setPointerCapture(id);
     }
     Object.assign(finger, { x: event.clientX, y: event.clientY });

@@ -128,6 +128,11 @@ def test_a_drag_moves_the_photo_and_chooses_nothing(near: Seen) -> None:
     assert near.page.locator(".picked").count() == 0
     near.page.locator('.find[data-label="dent"] .mask').click()
     assert near.page.locator(".find.picked").count() == 1, "a click still chooses"
+    near.page.mouse.move(frame["x"] + 0.6 * frame["width"], frame["y"] + 0.9 * frame["height"])
+    near.page.mouse.down()
+    near.page.mouse.move(frame["x"] + 0.5 * frame["width"], frame["y"] + 0.9 * frame["height"], steps=4)
+    near.page.mouse.up()
+    assert near.page.locator(".find.picked").count() == 1, "and a drag leaves what was chosen"
 
 
 def test_two_fingers_on_a_phone(visit: Callable[..., Seen], service: str) -> None:
@@ -170,3 +175,8 @@ def test_the_next_photo_is_shown_whole(near: Seen) -> None:
     near.page.get_by_role("heading", name="other.jpg").wait_for()
     near.answered()
     assert part(near) == ALL
+    button(near, "Closer").click()
+    near.page.get_by_role("button", name="Photo 1, car.jpg: answered").click()
+    near.page.get_by_role("heading", name="car.jpg").wait_for()
+    near.settled()
+    assert part(near) == ALL, "one that was answered before, too"
