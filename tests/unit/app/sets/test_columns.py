@@ -55,7 +55,7 @@ def test_rows_come_back_as_they_were_answered() -> None:
     found = [{"label": "dent", "mask": {"size": [2, 3], "counts": "05"}}, {"label": "dent", "mask": None}]
     answered = {"counts": {"dent": 2}, "seen": found, "sure": None, "share": 1.0}
     bad = {"task": None, "code": "undecodable_image", "reason": "It is broken."}
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"file": "a", "width": 3, "height": 2, "problems": [], "summary": ["a dent"], "damage": answered},
         {"file": "b", "problems": [bad]},
     ]
