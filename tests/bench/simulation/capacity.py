@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from tests.bench.simulation.fleet import Fleet, Seen
 from tests.bench.simulation.replica import Shape
 
-PHOTOS = 6_000
-"""Photos of a load that is simulated: their 99th percentile is of 60."""
+PHOTOS = 20_000
+"""Photos of a load that is simulated: enough for a queue that grows to show."""
 
-GROUP = 12
+GROUP = 6
 """Replicas that stand for more: behind a balancer that draws two, each sees what those of a larger fleet see."""
 
 BEARABLE = 0.001
