@@ -6,7 +6,6 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from app.errors import ProblemDetails
 from models.answers import Box
@@ -224,7 +223,7 @@ def _with_added(fields: dict[str, Any], joins: Iterable[Join], each: bool) -> di
 def always(field: FieldInfo) -> FieldInfo:
     """The field of an answer that has it in any case, whoever makes it need not name it."""
     required = copy(field)
-    required.default = PydanticUndefined
+    required.default, required.default_factory = FieldInfo().default, None  # none of either
     return required
 
 
