@@ -357,6 +357,7 @@ class Pipeline:
         except asyncio.CancelledError:
             if not submitted.cancel():
                 await asyncio.wait([waiting])
+                waiting.exception()  # looked at, or asyncio would report it: nobody waits for it any more
             raise
 
     def _since(self, began: float) -> float:
