@@ -174,7 +174,7 @@ UNWANTED = {
 
 KNOWN = {
     # The command line speaks to the service within its own process, over no socket.
-    "httpx": {"app/commands/inside.py", "app/commands/predict.py"},
+    "httpx": {"app/commands/inside.py", "app/commands/predict.py", "app/sets/worker.py"},
     # The port that the service itself listens at.
     "socket": {"app/commands/serve.py", "app/ports.py", "app/server.py", "app/worker.py"},
     # A worker and its supervisor speak over a pipe of their own, whose ends nobody else holds.

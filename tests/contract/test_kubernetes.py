@@ -58,7 +58,7 @@ WRONG: dict[str, Callable[[list[Document]], Any]] = {
         "Deployment",
         *CONTAINER,
         "resources",
-        value={one: {"cpu": "4", "memory": "3Gi"} for one in ("requests", "limits")},
+        value={one: {"cpu": "4", "memory": "2Gi"} for one in ("requests", "limits")},
     ),
     "a root that is written to": within(
         "Deployment", *CONTAINER, "securityContext", "readOnlyRootFilesystem", value=False

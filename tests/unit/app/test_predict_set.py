@@ -175,7 +175,7 @@ def test_another_set_is_not_mixed_in(
 
 def test_a_device_that_is_gone_ends_the_run_and_blames_no_photo(fake: Brightness, tmp_path: Path) -> None:
     write(tmp_path / "set", 3)
-    fake.fail_run = SystemExit("the driver is gone")  # type: ignore[assignment]
+    fake.fail_run = SystemExit("the driver is gone")
     code, _, err = run("predict", tmp_path / "set", "--out", tmp_path / "out", "--task", "brightness")
     assert code == 1
     assert "the same command goes on from there" in err
