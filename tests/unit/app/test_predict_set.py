@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.schemas import AnyPredictor
+from models.predictor import Arrays
 from tests.contract.plugin import installed
 from tests.fakes import Brightness, photo
 from tests.unit.app.sets import killer
@@ -173,16 +174,40 @@ def test_another_set_is_not_mixed_in(
     assert kept(Path("out")) == before
 
 
-def test_a_device_that_is_gone_ends_the_run_and_blames_no_photo(fake: Brightness, tmp_path: Path) -> None:
-    write(tmp_path / "set", 3)
-    fake.fail_run = SystemExit("the driver is gone")
-    code, _, err = run("predict", tmp_path / "set", "--out", tmp_path / "out", "--task", "brightness")
+class Dying(Brightness):
+    """Its device dies of a white photo, as long as `mortal`."""
+
+    mortal = True
+
+    def run(self, batch: Arrays) -> Arrays:
+        if self.mortal and (batch["pixels"] == 255).all(axis=(1, 2, 3)).any():
+            raise SystemExit("the driver is gone")
+        return super().run(batch)
+
+
+def test_a_device_that_dies_ends_the_run_and_blames_no_photo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    dying = Dying()
+    install(monkeypatch, {"brightness": dying})
+    write(tmp_path / "set", 6)[4].write_bytes(photo(8, 8, "PNG", (255, 255, 255)))
+    asked = ("predict", tmp_path / "set", "--out", tmp_path / "out", "--shard", "2")
+    code, _, err = run(*asked)
     assert code == 1
     assert "the same command goes on from there" in err
-    assert not list((tmp_path / "out" / "answers").iterdir())
-    fake.fail_run = None
-    assert run("predict", tmp_path / "set", "--out", tmp_path / "out", "--task", "brightness")[0] == 0
+    assert {path.name for path in (tmp_path / "out" / "answers").iterdir()} >= {"part-000000.parquet"}
+    assert not (tmp_path / "out" / "answers" / "part-000002.parquet").exists()
+    dying.mortal = False
+    assert run(*asked)[0] == 0
     assert bad(tmp_path / "out") == []
+    assert len(rows(tmp_path / "out")) == 6
+
+
+def test_a_predictor_that_does_not_load_ends_the_run(fake: Brightness, tmp_path: Path) -> None:
+    write(tmp_path / "set", 1)
+    fake.fail_load = FileNotFoundError("the weights are gone")
+    code, _, err = run("predict", tmp_path / "set", "--out", tmp_path / "out")
+    assert code == 1
+    assert "the weights are gone" in err
+    assert not list((tmp_path / "out" / "answers").iterdir())
 
 
 @pytest.mark.parametrize(
