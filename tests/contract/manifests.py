@@ -247,6 +247,8 @@ def ray_faults(service: Document) -> Iterator[str]:
     scales, cpus = settings.scales, settings.cpus_of_replicas[""]
     least = sum(scales.get(one, scales[""]).least for one in predictors()) * cpus
     least += ingress["num_replicas"] * ingress["ray_actor_options"]["num_cpus"]
+    if cluster.get("authOptions") != {"mode": "token"}:
+        yield "Ray runs what anybody sends"
     if service["spec"]["rayClusterDeletionDelaySeconds"] * 1000 < settings.max_claim_deadline_ms:
         yield "the old cluster ends before what it has begun"
     workers = cluster["workerGroupSpecs"]

@@ -86,6 +86,7 @@ WRONG_RAY: dict[str, Callable[[list[Document]], Any]] = {
         "RayService", *CLUSTER, "headGroupSpec", "rayStartParams", "num-cpus", value=0
     ),
     "too few workers": within("RayService", *CLUSTER, "workerGroupSpecs", 0, "minReplicas", value=2),
+    "no token": within("RayService", *CLUSTER, "authOptions", value={"mode": "disabled"}),
     "an early end": within("RayService", "spec", "rayClusterDeletionDelaySeconds", value=60),
     "another config": within("RayService", "spec", "serveConfigV2", value="applications: []"),
 }
