@@ -12,7 +12,7 @@ from app.ask import Ask, Call
 from app.claim_schemas import ClaimTimings
 from app.claims import Claiming
 from app.door import Door, late
-from app.errors import PredictionFailed, Problem
+from app.errors import DeadlineExceeded, PredictionFailed, Problem
 from app.pipeline import Seen
 from app.places import Places
 from app.round import as_ms
@@ -53,6 +53,7 @@ class ClaimAnswer:
         self._beside = [] if self._cropped else _finders(self._asks, predictors, door)
         self._sure = _thresholds(self._asks)
         self._problems: dict[int, Problem] = {}
+        self._late = False
         self._sights: list[Sight] = []
         self._put: Put = lambda entry: None
 
@@ -80,7 +81,7 @@ class ClaimAnswer:
         photo has an answer, the first one's."""
         self._put = put
         visit, clock = self._visit, self._door.pipeline.clock
-        if not await self._claiming.run(self._look):
+        if not await self._claiming.run(self._look) or self._late:
             self._too_late()
         if problem := self._blamed():
             raise problem
@@ -104,6 +105,8 @@ class ClaimAnswer:
                 raise arrived.problem
             look = self._door.pipeline.inspect(visit.asks, visit.refused, arrived.data, call, self._texts)
             self._answered(arrived, call, *await look)
+        except DeadlineExceeded:
+            self._late = True  # the deadline is the claim's: its end tells which photos were not done
         except Problem as problem:
             self._failed(arrived.index, problem)
         except Exception as error:
@@ -125,6 +128,8 @@ class ClaimAnswer:
             tasks={name: answer.timings for name, answer in answers.items()},
         )
         problem = None if answers else problems[self._asks[0].name]
+        if isinstance(problem, DeadlineExceeded):
+            raise problem
         if problem is None:
             values = {name: answer.value for name, answer in together.answers.items()}
             self._sights.append(Sight(arrived.index, seen.header, values, self._cropped, self._sure))

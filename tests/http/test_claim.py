@@ -13,6 +13,8 @@ from starlette.types import Message
 
 from app.claims import WINDOW
 from app.connection import GONE
+from app.errors import DeadlineExceeded
+from app.pipeline import Pipeline
 from models.claim.rollup import Claim, claim
 from models.claim.sight import Sight
 from models.join import Join
@@ -362,6 +364,20 @@ async def test_where_nothing_is_done_at_the_deadline_that_is_the_answer(headers:
         release = predictor.wait_run = threading.Event()
         answer = await asked(app, chunked(*_each(2)), {**headers, "X-Deadline-Ms": "200"})
         release.set()
+    assert (answer.status, answer.json()["code"]) == (504, "deadline_exceeded")
+
+
+@pytest.mark.parametrize("headers", [{}, EVENTS])
+async def test_a_photo_that_hears_of_the_deadline_first_is_told_at_the_claims_end(
+    headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def late(*_: Any) -> Any:
+        raise DeadlineExceeded("The answer was not ready before the deadline.")
+
+    monkeypatch.setattr(Pipeline, "inspect", late)
+    app = application(Brightness())
+    async with running(app):
+        answer = await asked(app, chunked(*_each(2)), headers)
     assert (answer.status, answer.json()["code"]) == (504, "deadline_exceeded")
 
 
