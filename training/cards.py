@@ -63,6 +63,8 @@ NAMES = {
     "more_sides_mixed_up_settled": "the same, once the orientation has settled sides",
     "damage_part_right": "damages whose part is named rightly, or rightly none (60 damages)",
     "damage_part_right_where_labelled": "the same, damages on parts that have a label",
+    "damage_part_right_fresh": "damages whose part is named rightly, or rightly none (60 others that had no say)",
+    "damage_part_right_fresh_where_labelled": "the same, damages on parts that have a label",
     "image_recall": "photos with something to find, where something is found (image recall)",
     "image_false_alarm_rate": "photos with nothing to find, where something is found (image false-alarm rate)",
     "main": "main vehicle is the right one (made-up wide photos)",

@@ -147,7 +147,7 @@ def instances_figures(found: Instances) -> dict[str, float]:
     `image_recall`, the share of photos with an instance on which there are any, and `image_false_alarm_rate`, the share
     of the quiet ones. `sides_mixed_up`: of those that lie on an object of their label or of its mirror image, the share
     of the latter; `…_settled`, once the view has settled sides. `damage_part_right`: of damages whose part is known,
-    the share for which it is named, or rightly none."""
+    the share for which it is named, or rightly none; `…_fresh`, of others, by which nothing was chosen."""
     photos, labels, boxes = found.photos, found.labels, found.boxes
     figures = {f"box_{name}": value for name, value in average_precision(photos, boxes, labels, "bbox").items()}
     figures |= _overall("mask", found.photos, found.masks, labels, "segm", ("ap", "ap50", "ap75"))
@@ -164,10 +164,11 @@ def instances_figures(found: Instances) -> dict[str, float]:
     if found.quiet:
         figures["image_false_alarm_rate"] = sum(map(bool, found.loud())) / len(found.quiet)
     figures |= _sides("", found)
-    if found.placed:
-        figures["damage_part_right"] = sum(one.right for one in found.placed) / len(found.placed)
-        labelled = [one.right for one in found.placed if one.place.part]
-        figures["damage_part_right_where_labelled"] = sum(labelled) / max(1, len(labelled))
+    for name, damages in (("damage_part_right", found.placed), ("damage_part_right_fresh", found.fresh)):
+        if damages:
+            figures[name] = sum(one.right for one in damages) / len(damages)
+            labelled = [one.right for one in damages if one.place.part]
+            figures[f"{name}_where_labelled"] = sum(labelled) / max(1, len(labelled))
     return _rounded(figures)
 
 
@@ -259,7 +260,9 @@ def _instances(predictor: InstancesPredictor[Any, Any], task: InstancesTask) -> 
         mirror=task.mirror,
     )
     if task.placed:
-        found = replace(found, placed=joined.placed(predictor, task.placed, joined.places(), _view(task, predictor)))
+        first, fresh = joined.places(), joined.places(joined.FRESH)
+        named = joined.placed(predictor, task.placed, [*first, *fresh], _view(task, predictor))
+        found = replace(found, placed=named[: len(first)], fresh=named[len(first) :])
     found = _settled(task, predictor, found, told)
     if task.close:
         near = CloseUps(photos, task.archives["val"])

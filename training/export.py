@@ -24,8 +24,9 @@ MEANING = {
     "classifier": "`label`: logits (batch, classes). Divide by the temperature, then softmax.",
     "heads": "One output a head: logits (batch, classes). Divide by the head's temperature, then softmax.",
     "instances": "Best first, unused rows have score 0: `boxes` (batch, rows, 4) x1, y1, x2, y2 in input pixels, "
-    "`scores` (batch, rows) 0-1, `labels` (batch, rows) numbers of `labels`, `masks` (batch, rows, 28, 28) shares "
-    "within the box. Boxes are scaled from the input's size to the photo's.",
+    "`scores` (batch, rows) 0-1, `labels` (batch, rows) numbers of `labels`, then of `silent`, if there are any: "
+    "what the network tells apart but nobody is told; `masks` (batch, rows, 28, 28) shares within the box. Boxes "
+    "are scaled from the input's size to the photo's.",
     "boxes": "Every cell, nothing merged: `boxes` (batch, cells, 4) x1, y1, x2, y2 in input pixels, `scores` (batch, "
     "cells, labels) 0-1. Non-maximum suppression is the caller's.",
 }
@@ -60,6 +61,8 @@ def metadata(manifest: Manifest) -> dict[str, str]:
         "temperature": manifest.temperature,
         "thresholds": manifest.thresholds,
     }
+    if manifest.silent:
+        postprocessing["silent"] = manifest.silent
     about = manifest.model_dump(
         mode="json", include={"name", "version", "summary", "architecture", "licence", "sha256"}
     )

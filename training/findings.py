@@ -119,7 +119,8 @@ class Instances:
     """COCO results on annotated photos (`boxes`, and `masks` where there are any), and what was found on photos that
     show nothing (`quiet`: label and score of each detection). `read` and `read_quiet` give a photo by its file.
     `mirror`: for each label that of its mirror image, itself but for sides; `close`: the same on close-ups; `more`: on
-    held back photos of another archive; `settled`: the same, its sides settled by the view; `placed`: damages on parts.
+    held back photos of another archive; `settled`: the same, its sides settled by the view; `placed`: damages on parts;
+    `fresh`: others, by which nothing was chosen.
     """
 
     labels: list[str]
@@ -136,6 +137,7 @@ class Instances:
     more: "Instances | None" = None
     settled: "Instances | None" = None
     placed: list[Placed] = field(default_factory=list)
+    fresh: list[Placed] = field(default_factory=list)
 
     def at(self, thresholds: dict[str, float]) -> "Instances":
         """The same with other thresholds, wherever they count."""
@@ -212,8 +214,9 @@ class Instances:
             for n, label in enumerate(self.labels)
         ]
         found["macro_f1"] = metrics.macro_f1(found["classes"])
-        if self.placed:
-            found["placed"] = [one.as_row() for one in self.placed]
+        for name, damages in (("placed", self.placed), ("placed_fresh", self.fresh)):
+            if damages:
+                found[name] = [one.as_row() for one in damages]
         if self.quiet:
             loud = self.loud()
             found["quiet"] = {

@@ -219,28 +219,31 @@ def _instances(folder: Path, told: dict[str, Any], found: Instances) -> list[Sec
 
 
 def _placed(told: dict[str, Any]) -> list[Section]:
-    if "placed" not in told:
-        return []
-    section = Section("Damages on parts")
-    right = sum(one["right"] for one in told["placed"])
+    titles = {"placed": "Damages on parts", "placed_fresh": "Further damages on parts, by which nothing was chosen"}
+    return [_named(title, told[key]) for key, title in titles.items() if key in told]
+
+
+def _named(title: str, damages: list[dict[str, Any]]) -> Section:
+    section = Section(title)
+    right = sum(one["right"] for one in damages)
     section.text = (
-        f"Of {len(told['placed'])} damages, whose part was written down by looking, {right} are named rightly: by the "
+        f"Of {len(damages)} damages, whose part was written down by looking, {right} are named rightly: by the "
         "part that most of the damage's own outline lies on, or by none where it lies on what has no label."
     )
     rows = [
         [
             one["file"],
             one["label"].replace("_", " "),
-            (one["part"] or "none").replace("_", " ") + ("" if one["sure"] else " (not sure)"),
+            (one["part"] or "none").replace("|", " or ").replace("_", " ") + ("" if one["sure"] else " (not sure)"),
             (one["named"] or "none").replace("_", " "),
             "yes" if one["right"] else "no",
             ", ".join(f"{part.replace('_', ' ')} {share:.2f}" for part, share in one["shares"].items()) or "-",
         ]
-        for one in told["placed"]
+        for one in damages
     ]
     columns = ["photo", "damage", "by eye", "named", "right", "shares"]
     section.tables.append(("", Table(columns, rows)))
-    return [section]
+    return section
 
 
 def _quiet(folder: Path, told: dict[str, Any], found: Instances) -> list[Section]:

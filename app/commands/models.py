@@ -25,6 +25,7 @@ TOLD = {
     "mask_ap": "mask AP",
     "image_false_alarm_rate": "sound photos called damaged",
     "damage_part_right": "damages whose part is named right, of 60",
+    "damage_part_right_fresh": "of 60 others that had no say",
     "main": "main vehicle right on wide photos",
 }
 """The figures that a page tells, by their names in manifests, in this order."""

@@ -43,6 +43,13 @@ def test_onnx_runtime_says_what_torch_says(tmp_path: Path, name: str, batches: t
     assert json.loads(told["carlens"])["licence"]["weights"] == "none needed"
 
 
+def test_silent_labels_are_told_beside_the_others() -> None:
+    of = weights.manifest("balloons")
+    told = json.loads(metadata(of.model_copy(update={"silent": ["string", "knot"]}))["postprocessing"])
+    assert (told["labels"], told["silent"]) == (of.labels, ["string", "knot"])
+    assert "silent" not in json.loads(metadata(of)["postprocessing"])
+
+
 def test_openvino_reads_what_is_written(tmp_path: Path) -> None:
     of, path = made(tmp_path, "brands"), tmp_path / "brands.xml"
     (tmp_path / "brands.onnx").write_bytes(b"exported before")

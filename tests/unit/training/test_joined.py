@@ -19,9 +19,10 @@ from models.registry import discover
 from tests import weights
 from tests.unit.models.joins.drawn import damage, part, rectangle
 from tests.unit.training.found import instances, result
+from training.doubtful import FOLDER
 from training.evaluate import summary
 from training.findings import Instances
-from training.joined import PLACES, Place, Placed, placed, places, settled_by
+from training.joined import FRESH, PLACES, Place, Placed, placed, places, settled_by
 from training.report import document, write
 
 SIDE = 40
@@ -98,13 +99,32 @@ def test_a_row_without_its_outline_is_refused(pack: Path) -> None:
         placed(Told(), pack, [place(4, "hood")])  # type: ignore[arg-type]
 
 
-def test_the_table_that_comes_along_names_parts_that_there_are() -> None:
-    rows = places()
+@pytest.mark.parametrize("path", [PLACES, FRESH], ids=lambda path: path.stem)
+def test_a_table_that_comes_along_names_parts_that_there_are(path: Path) -> None:
+    rows = places(path)
     assert len({row.annotation for row in rows}) == len({row.file for row in rows}) == 60
     known = discover(wanted=["parts"])["parts"].card.labels["label"]
-    assert {row.part for row in rows} <= {*known, ""}
+    assert {part for row in rows for part in row.part.split("|")} <= {*known, ""}
     assert {row.label for row in rows} <= set(weights.DAMAGES)
     assert sum(row.sure for row in rows) > 30
+
+
+def test_fresh_damages_are_on_photos_of_no_other_list() -> None:
+    """A photo whose label is doubted is not among them either."""
+    lists = [PLACES, FOLDER / "damage.csv"]
+    known = {row.split(",")[0] for path in lists for row in path.read_text().splitlines()[1:]}
+    for path in PLACES.parent.glob("*_on_damage*.json"):
+        known |= {photo["file_name"] for photo in json.loads(path.read_text())["images"]}
+    assert len(known) > 1000
+    assert not known & {row.file for row in places(FRESH)}
+
+
+def test_either_of_two_parts_that_cannot_be_told_apart_is_right() -> None:
+    area = rectangle(0, 0, 20, 20)
+    for part_named, expected in (("back_bumper", True), ("front_bumper", True), ("hood", False)):
+        one = Placed(place(1, "front_bumper|back_bumper"), damage("dent", area), [Claim(part(part_named, area), 0.9)])
+        assert (one.part, one.right) == (part_named, expected)
+    assert not Placed(place(1, "front_bumper|back_bumper"), damage("dent", area), []).right
 
 
 @pytest.mark.parametrize("line", ["a.png,x,dent,hood,yes", "a.png,1,dent,hood,maybe", "a.png,1"])
@@ -148,13 +168,15 @@ def with_joins() -> Instances:
     plain = replace(instances(), mirror=[1, 0])
     plain = replace(plain, boxes=[result(7, 0, 0, 0.9), result(7, 0, 50, 0.9), result(9, 0, 30, 0.9)])
     settled = replace(plain, boxes=[result(7, 0, 0, 0.9), result(7, 1, 50, 0.9), result(9, 0, 30, 0.9)])
-    return replace(plain, settled=settled, placed=named)
+    fresh = [Placed(place(5, "hood"), dent, [hood]), Placed(place(6, "hood|wheel"), dent, []), named[1]]
+    return replace(plain, settled=settled, placed=named, fresh=fresh)
 
 
 def test_figures_of_joins() -> None:
     manifest = weights.manifest("damage", labels={"label": ["dent", "scratch"]})
     found = summary(manifest, with_joins())
     assert (found["damage_part_right"], found["damage_part_right_where_labelled"]) == (0.5, 0.3333)
+    assert (found["damage_part_right_fresh"], found["damage_part_right_fresh_where_labelled"]) == (0.6667, 0.5)
     assert (found["sides_mixed_up"], found["sides_mixed_up_settled"]) == (0.3333, 0.0)
     assert "close_sides_mixed_up" not in found
 
@@ -177,5 +199,8 @@ def test_the_report_lists_every_damage(tmp_path: Path) -> None:
     told = document(manifest, found, summary(manifest, found), "carlens evaluate x", None)
     page = write(tmp_path, told, found).read_text()
     assert "Damages on parts" in page
-    assert "2 are named rightly" in page
+    assert "Of 4 damages, whose part was written down by looking, 2 are named rightly" in page
+    assert "Of 3 damages, whose part was written down by looking, 2 are named rightly" in page
+    assert "hood or wheel" in page
     assert [one["right"] for one in told["instances"]["placed"]] == [True, True, False, False]
+    assert [one["right"] for one in told["instances"]["placed_fresh"]] == [True, False, True]
