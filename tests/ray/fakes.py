@@ -22,8 +22,8 @@ DEADLY = (0, 0, 255)
 
 class Remote(Brightness):
     """`weights` in the folder is its version. Where there is a file `hang`, the first replica to run anything takes it
-    away and never comes back from that run; while there is `hold`, every run waits, and says so by `held`. Every run
-    is a line of `runs`: process, photos. One takes `RUN_S`."""
+    away and never comes back from that run; while there is `hold`, every run waits, and says so by `held`, which names
+    its process. Every run is a line of `runs`: process, photos. One takes `RUN_S`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Remote(Brightness):
         else:
             threading.Event().wait()
         while (self.folder / "hold").exists():
-            (self.folder / "held").touch()
+            (self.folder / "held").write_text(str(os.getpid()))
             time.sleep(0.005)
         for row in pixels:
             if np.abs(row - DEADLY).max() < 3:

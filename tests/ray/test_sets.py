@@ -80,8 +80,10 @@ def test_a_node_that_dies_costs_no_photo(nodes: Nodes, cut: list[Shard], here: d
 
     thread = threading.Thread(target=go)
     thread.start()
-    until(lambda: nodes.there("held"))
-    nodes.kill(nodes.running[0])
+    until(lambda: nodes.there("held") and bool((nodes.folder / "held").read_text()))
+    process = int((nodes.folder / "held").read_text())
+    nodes.kill(nodes.host(process))
+    until(lambda: not Path(f"/proc/{process}").exists())
     nodes.remove("hold")
     thread.join(PATIENCE_S)
     assert sorted(number for number, _ in told) == [shard.number for shard in cut]
