@@ -294,8 +294,10 @@ def predict(
     if out:
         if save_annotated or as_json:
             raise typer.BadParameter("goes without --save-annotated and --json", param_hint="--out")
-        from app.commands.predict_set import predict_set
-
+        try:
+            from app.commands.predict_set import predict_set
+        except ModuleNotFoundError as error:
+            fail(f'--out needs {error.name}: pip install "carlens[sets]"')
         predict_set(settings, photos, question, language, out, form, shard)
         return
     if engine or form != "parquet":

@@ -78,7 +78,7 @@ def _rows(order: Order, shards: Sequence[Shard]) -> Iterator[dict[str, Any]]:
     context.print_on_execution_start = False
     context.max_consecutive_actor_init_deaths = TRIES  # a node may die just then
     logging.getLogger("ray.data").setLevel("ERROR")  # it tells each step of its own
-    cpus, gpus = (_most(order, told) for told in (order.settings.cpus_of_replicas, order.settings.gpus_of_replicas))
+    cpus, gpus = _most(order, order.settings.cpus_of_replicas, 1.0), _most(order, order.settings.gpus_of_replicas, 0.0)
     device = "cuda" if gpus else "cpu"
     settings = order.settings.model_copy(update={"device": device})
     order = Order(settings, order.tasks, order.weights, order.language, order.given)
@@ -102,9 +102,8 @@ def _rows(order: Order, shards: Sequence[Shard]) -> Iterator[dict[str, Any]]:
     yield from done.iter_rows()
 
 
-def _most(order: Order, told: Mapping[str, float]) -> float:
+def _most(order: Order, told: Mapping[str, float], default: float) -> float:
     """What an actor takes, which holds all predictors: as much as the one that takes most."""
-    default = 1.0 if told is order.settings.cpus_of_replicas else 0.0
     return max(of(name, told, default) for name in order.weights)
 
 

@@ -2,8 +2,8 @@
 
 `python -m tests.bench.bench_sets [--photos N] [--turn N] [--seconds S] [--engines process ray]`, with a Python that has
 ray for that engine. In turns each engine answers a set of photos as people run it, in a process of its own, and the
-bare pipeline (read, decode, prepare, run, finish, in one thread) answers the same photos before and after, because
-other load on the machine changes speed more than an engine does. Photos a second are told by when the parts were
+bare pipeline (read, decode, prepare, run, finish, in one thread) answers a quarter of them before each, because other
+load on the machine changes speed more than an engine does. Photos a second are told by when the parts were
 written, from the second to the last, so that loading does not count; CPU milliseconds are those of all processes.
 """
 

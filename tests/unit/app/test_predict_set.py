@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -208,6 +209,19 @@ def test_a_predictor_that_does_not_load_ends_the_run(fake: Brightness, tmp_path:
     assert code == 1
     assert "the weights are gone" in err
     assert not list((tmp_path / "out" / "answers").iterdir())
+
+
+@pytest.mark.parametrize("missing", ["fsspec", "pyarrow"])
+def test_what_is_not_installed_is_one_line(
+    fake: Brightness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    write(tmp_path / "set", 1)
+    for name in [name for name in sys.modules if name.startswith(("app.sets", "app.commands.predict_set", missing))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+    code, _, err = run("predict", tmp_path / "set", "--out", tmp_path / "out")
+    assert code == 1
+    assert re.fullmatch(rf'carlens: --out needs {missing}\S*: pip install "carlens\[sets\]"\n', err)
 
 
 @pytest.mark.parametrize(
